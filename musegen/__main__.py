@@ -1,0 +1,6 @@
+"""`python -m musegen` is `musegen`."""
+
+from musegen.cli import main
+
+if __name__ == "__main__":
+    main()
