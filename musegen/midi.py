@@ -1,0 +1,161 @@
+"""MIDI files: read as labels in seconds, written from scores. Parsing is symusic's."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import symusic
+from numpy.typing import NDArray
+
+from musegen import instruments
+from musegen.errors import BadInput
+from musegen.labels import DRUMS, FILE, NOTE, Beats, Labels, Notes
+from musegen.score import Score
+from musegen.theory import TICKS_PER_QUARTER, Meter
+
+SUFFIXES = frozenset({".mid", ".midi"})
+
+_MOST_SECONDS = 6 * 3600.0
+_MOST_NOTES = 1_000_000
+_MOST_BEATS = 200_000
+_MOST_BYTES = 100_000_000
+_HEADER_BYTES = 14
+# An event that runs over the end of the last track meets these.
+_END_OF_TRACK = b"\x00\xff\x2f\x00" * 8
+_DEFAULT_QUARTER_MICROSECONDS = 500_000
+
+
+def read(path: Path) -> Labels:
+    """Notes and beats of a MIDI file; beats follow its tempo map and time signatures.
+
+    A file without a tempo event plays at 120, and its beats say `tempo_known=False`. Raises `BadInput` for what is
+    not a MIDI file, holds no notes, or is out of all proportion.
+    """
+    score = _parsed(path)
+    if score.ticks_per_quarter <= 0:
+        raise BadInput("its header gives no ticks per quarter; export it again", "not midi")
+    if score.note_num() == 0:
+        raise BadInput("it has no notes; remove or replace it", "no notes")
+    if score.note_num() > _MOST_NOTES:
+        raise BadInput(f"it has {score.note_num()} notes, more than {_MOST_NOTES}; split it", "bad notes")
+    seconds_of = _TempoMap(score)
+    notes = _notes(score, seconds_of)
+    if notes.table["onset_seconds"][0] < 0 or notes.seconds > _MOST_SECONDS:
+        raise BadInput("its notes lie beyond six hours; its times are damaged, export it again", "bad notes")
+    return Labels(notes=notes, beats=_beats(score, seconds_of))
+
+
+def _parsed(path: Path) -> Any:
+    """What symusic makes of the file; as it reads on past the end of one that was cut, lengths are checked first."""
+    try:
+        content = path.read_bytes() if path.stat().st_size <= _MOST_BYTES else b""
+    except OSError as error:
+        raise BadInput(f"it can't be opened ({error}); see to its rights", "unreadable") from error
+    if len(content) < _HEADER_BYTES or not content.startswith(b"MThd"):
+        raise BadInput("it is not a MIDI file; export it again", "not midi")
+    promised, found, place = int.from_bytes(content[10:12]), 0, 8 + int.from_bytes(content[4:8])
+    while found < promised and place < len(content):
+        found += content[place : place + 4] == b"MTrk"
+        place += 8 + int.from_bytes(content[place + 4 : place + 8])
+    if found < promised or place > len(content):
+        raise BadInput("it ends before the tracks do that its header promises; copy or export it again", "truncated")
+    try:
+        return symusic.Score.from_midi(content + _END_OF_TRACK)
+    except Exception as error:  # symusic raises bare RuntimeError and others by the kind of damage
+        raise BadInput(f"it can't be read as MIDI ({error}); export it again", "not midi") from error
+
+
+def write(path: Path, score: Score, part_names: dict[int, str] | None = None) -> None:
+    """A type 1 file at 480 ticks a quarter: tempo and meter at tick 0, one named track a (part, program)."""
+    out = symusic.Score(TICKS_PER_QUARTER)
+    out.tempos.append(symusic.Tempo(0, qpm=score.bpm or 120.0))
+    previous = None
+    for bar in score.bars:
+        if bar.meter != previous:
+            out.time_signatures.append(symusic.TimeSignature(bar.start, bar.meter.numerator, bar.meter.denominator))
+            previous = bar.meter
+    voices = sorted({(int(note["part"]), int(note["program"])) for note in score.notes})
+    for part, program in voices:
+        is_drum = program == DRUMS
+        name = (part_names or {}).get(part) or ("Drums" if is_drum else instruments.NAMES[program])
+        track = symusic.Track(name=name, program=0 if is_drum else program, is_drum=is_drum)
+        mine = score.notes[(score.notes["part"] == part) & (score.notes["program"] == program)]
+        for note in mine:
+            track.notes.append(
+                symusic.Note(int(note["start"]), int(note["ticks"]), int(note["pitch"]), int(note["velocity"]))
+            )
+        out.tracks.append(track)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    out.dump_midi(path)
+
+
+class _TempoMap:
+    """Ticks → seconds through every tempo event of a file."""
+
+    def __init__(self, score: Any) -> None:
+        events = score.tempos.numpy()
+        if (events["mspq"] <= 0).any():
+            raise BadInput("a tempo of it makes time stand still; export it again", "bad tempo")
+        order = np.argsort(events["time"], kind="stable")
+        changes = {0: _DEFAULT_QUARTER_MICROSECONDS}
+        changes.update(zip(np.maximum(events["time"][order], 0).tolist(), events["mspq"][order].tolist(), strict=True))
+        self.known = len(order) > 0
+        self._ticks = np.array(sorted(changes), np.float64)
+        self._per_tick = np.array([changes[tick] for tick in sorted(changes)]) / 1e6 / score.ticks_per_quarter
+        self._seconds = np.concatenate([[0.0], np.cumsum(np.diff(self._ticks) * self._per_tick[:-1])])
+
+    def __call__(self, ticks: NDArray[Any]) -> NDArray[np.float64]:
+        segment = np.clip(np.searchsorted(self._ticks, ticks, side="right") - 1, 0, None)
+        out: NDArray[np.float64] = self._seconds[segment] + (ticks - self._ticks[segment]) * self._per_tick[segment]
+        return out
+
+
+def _notes(score: Any, seconds_of: _TempoMap) -> Notes:
+    rows = []
+    for part, track in enumerate(track for track in score.tracks if len(track.notes)):
+        columns = track.notes.numpy()
+        rows.append(np.zeros(len(columns["time"]), NOTE))
+        rows[-1]["onset_seconds"] = seconds_of(columns["time"])
+        rows[-1]["seconds"] = seconds_of(columns["time"] + columns["duration"]) - rows[-1]["onset_seconds"]
+        rows[-1]["pitch"], rows[-1]["velocity"] = columns["pitch"], np.maximum(columns["velocity"], 1)
+        rows[-1]["program"], rows[-1]["part"] = DRUMS if track.is_drum else track.program, part
+    return Notes(origin=FILE, table=np.concatenate(rows))
+
+
+def _beats(score: Any, seconds_of: _TempoMap) -> Beats:
+    """Beats of every bar up to the one in which the last note ends; where beats differ, most decide what one is."""
+    end = max(int(track.end()) for track in score.tracks if len(track.notes))
+    meters = _meters(score, end)
+    starts = sorted(meters)
+    ticks, positions, counts = [], [], dict[float, int]()
+    for start, following in zip(starts, [*starts[1:], None], strict=True):
+        meter = meters[start]
+        quarters = meter.beat_ticks / TICKS_PER_QUARTER
+        beat = quarters * score.ticks_per_quarter
+        count = max(1, math.ceil(((end if following is None else following) - start) / beat - 1e-9))
+        if following is None:
+            count = -(-count // meter.beats) * meter.beats + 1
+        counts[quarters] = counts.get(quarters, 0) + count
+        if sum(counts.values()) > _MOST_BEATS:
+            raise BadInput(f"it has more than {_MOST_BEATS} beats; its times are damaged, export it again", "bad beats")
+        ticks.append(start + beat * np.arange(count))
+        positions.append(np.arange(count) % meter.beats + 1)
+    return Beats(
+        origin=FILE,
+        seconds=seconds_of(np.concatenate(ticks)),
+        positions=np.concatenate(positions),
+        quarters_per_beat=max(counts, key=lambda quarters: counts[quarters]),
+        tempo_known=seconds_of.known,
+    )
+
+
+def _meters(score: Any, end: int) -> dict[int, Meter]:
+    """The time signatures by the ticks from which they hold, up to `end`; 4/4 until the first."""
+    events = score.time_signatures.numpy()
+    meters = {0: Meter(4, 4)}
+    for row in np.argsort(events["time"], kind="stable").tolist():
+        time, numerator, denominator = (int(events[name][row]) for name in ("time", "numerator", "denominator"))
+        if numerator > 0 and denominator > 0 and time < end:
+            meters[max(0, time)] = Meter(numerator, denominator)
+    return meters
