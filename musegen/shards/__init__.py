@@ -1,0 +1,1 @@
+"""Parquet shards: their schema, how they are written, committed and read."""

@@ -1,0 +1,270 @@
+"""A dataset is what its manifest says, before and after a kill at any point, or one is told that it is not."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from musegen.errors import BadInput, Unavailable
+from musegen.shards import manifest, reader, writer
+from musegen.shards.manifest import MANIFEST, STAGING, Manifest, ShardEntry
+from musegen.shards.schema import Example, from_table, to_table
+
+PATHS = ("split=test/shard-00000-of-00002.parquet", "split=train/shard-00000-of-00002.parquet",
+         "split=train/shard-00001-of-00002.parquet", "split=valid/shard-00001-of-00002.parquet")  # fmt: skip
+
+
+def example(track: str, variant: int = 0, tokens: int = 40) -> Example:
+    random = np.random.default_rng(int(track, 16) + variant)
+    return Example(track, f"jig/{track}", variant, track, "train", "jig", "file", 1.0, "file", 1.0, "file", 1.0, 120.0,
+                   "D", "6/8", 8, 20, variant, 1.0, "f" * 64, random.integers(0, 300, tokens).astype(np.uint16))  # fmt: skip
+
+
+def stage(folder: Path, paths: tuple[str, ...] = PATHS, edition: str = "one") -> Manifest:
+    """A dataset that waits for its commit; another edition has other rows in every shard."""
+    rows = [example(f"{len(edition)}{index}", variant) for index in range(3) for variant in range(2)]
+    return Manifest(tuple(writer.write(folder, path, rows, f"{edition} {path}") for path in paths))
+
+
+def committed(folder: Path, edition: str = "one", paths: tuple[str, ...] = PATHS) -> Manifest:
+    made = stage(folder, paths, edition)
+    manifest.commit(folder, made)
+    return made
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def equal(one: Example, other: Example) -> bool:
+    first, second = asdict(one), asdict(other)
+    return np.array_equal(first.pop("tokens"), second.pop("tokens")) and first == second
+
+
+@contextmanager
+def full_disk(free_bytes: int) -> Iterator[None]:
+    """No file may grow beyond so many bytes: what a full disk does to a writer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (free_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+class Killed(BaseException):
+    """No `except` of the code under test sees this, as none sees a SIGKILL."""
+
+
+@contextmanager
+def killed_before(step: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Die at the `step`th operation that changes the disk for good."""
+    left = step
+
+    def counting(operation):
+        def run(*arguments, **named):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+            return operation(*arguments, **named)
+
+        return run
+
+    with monkeypatch.context() as patch:
+        for owner, name in ((Path, "replace"), (Path, "unlink"), (os, "fsync"), (manifest.shutil, "rmtree")):
+            patch.setattr(owner, name, counting(getattr(owner, name)))
+        yield
+
+
+@given(st.permutations([(track, variant) for track in ("a", "b", "c") for variant in range(3)]))
+def test_the_same_examples_give_the_same_bytes_in_any_order(
+    tmp_path_factory: pytest.TempPathFactory, order: list[tuple[str, int]]
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "orders"
+    sorted_entry = writer.write(folder, PATHS[0], [example(*each) for each in sorted(order)], "f")
+    assert writer.write(folder, PATHS[0], [example(*each) for each in order], "f") == sorted_entry
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 50)), max_size=6, unique_by=lambda item: item[0]))
+def test_rows_come_back_from_a_table(rows: list[tuple[int, int]]) -> None:
+    examples = [replace(example(f"{track}", tokens=count), bpm=None, key=None) for track, count in rows]
+    assert all(map(equal, from_table(to_table(examples)), examples))
+
+
+def test_a_committed_dataset_is_read_and_verified(tmp_path: Path) -> None:
+    made = committed(tmp_path)
+    assert manifest.load(tmp_path) == made
+    assert reader.verify(tmp_path) == []
+    assert not (tmp_path / STAGING).exists()
+    train = reader.read(tmp_path, "train")
+    assert [(row.track, row.variant) for row in train] == [(f"3{i}", v) for i in range(3) for v in range(2)] * 2
+    assert all(map(equal, train[:6], [example(f"3{i}", v) for i in range(3) for v in range(2)]))
+    assert sum(shard.rows for shard in made.of("train")) == 12
+    (test,) = made.of("test")
+    assert (test.tracks, test.notes, test.tokens) == (3, 120, 240)
+
+
+def test_without_a_dataset_one_is_told_to_prepare(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="musegen prepare"):
+        manifest.load(tmp_path)
+    assert "musegen prepare" in reader.verify(tmp_path)[0]
+
+
+def test_what_is_staged_is_not_seen_before_the_commit(tmp_path: Path) -> None:
+    old = committed(tmp_path)
+    stage(tmp_path, edition="another")
+    assert manifest.load(tmp_path) == old and reader.verify(tmp_path) == []
+
+
+def test_a_kill_at_any_point_leaves_the_old_dataset_or_the_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = []
+    for step in range(100):
+        folder = tmp_path / str(step)
+        old = committed(folder)
+        with killed_before(step, monkeypatch):
+            try:
+                new = committed(folder, "another", PATHS[1:])
+            except Killed:
+                new = None
+        found = manifest.load(folder)
+        assert reader.verify(folder) == []
+        assert found == old or {shard.path for shard in found.shards} == set(PATHS[1:])
+        outcomes.append(found == old)
+        if new is not None:
+            break
+        assert committed(folder, "another", PATHS[1:]) == manifest.load(folder)
+        assert reader.verify(folder) == []
+    assert 15 < len(outcomes) < 100
+    assert outcomes == sorted(outcomes, reverse=True)
+
+
+def test_a_repair_that_is_killed_is_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for first in range(2, 12):
+        for second in range(0, 9, 2):
+            folder = tmp_path / f"{first} {second}"
+            committed(folder)
+            new = stage(folder, PATHS[1:], "another")
+            with killed_before(first, monkeypatch), pytest.raises(Killed):
+                manifest.commit(folder, new)
+            with killed_before(second, monkeypatch), suppress(Killed):
+                manifest.load(folder)
+            assert manifest.load(folder) == new and reader.verify(folder) == []
+
+
+def test_a_real_kill_between_two_renames_is_finished_by_the_next_reader(tmp_path: Path) -> None:
+    committed(tmp_path)
+    new = stage(tmp_path, edition="another")
+    script = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom musegen.shards import manifest, reader, writer\n"
+        "folder = Path(sys.argv[1])\nreplace = Path.replace\n"
+        "def deadly(path, target):\n"
+        "    if 'valid' in str(target): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return replace(path, target)\n"
+        "Path.replace = deadly\n"
+        "import json\nshards = tuple(manifest.ShardEntry(**shard) for shard in json.loads(sys.argv[2]))\n"
+        "manifest.commit(folder, manifest.Manifest(shards))\n"
+    )
+    shards = json.dumps([asdict(shard) for shard in new.shards])
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path), shards], cwd=Path(__file__).parents[2])
+    assert done.returncode == -signal.SIGKILL
+    assert (tmp_path / "manifest.next.json").exists()
+    assert manifest.load(tmp_path) == new and reader.verify(tmp_path) == []
+
+
+def test_every_flipped_bit_of_a_shard_is_noticed(tmp_path: Path) -> None:
+    made = committed(tmp_path)
+    shard = made.shards[1]
+    whole = (tmp_path / shard.path).read_bytes()
+    for place in range(0, len(whole), max(1, len(whole) // 150)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << place % 8
+        (tmp_path / shard.path).write_bytes(bytes(damaged))
+        assert [shard.path in problem for problem in reader.verify(tmp_path)] == [True]
+        with pytest.raises(BadInput, match="dvc checkout"):
+            reader.read(tmp_path, "train")
+
+
+def test_every_flipped_bit_of_the_manifest_is_noticed(tmp_path: Path) -> None:
+    committed(tmp_path)
+    whole = (tmp_path / MANIFEST).read_bytes()
+    for place in range(0, len(whole), 7):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << place % 8
+        (tmp_path / MANIFEST).write_bytes(bytes(damaged))
+        assert len(reader.verify(tmp_path)) == 1
+        with pytest.raises(BadInput) as caught:
+            manifest.load(tmp_path)
+        assert caught.value.reason == "damaged"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "7", "null", '{"shards": 3}', '{"shards": [3], "version": 1}', "{}"])
+def test_a_manifest_that_is_something_else_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / MANIFEST).write_text(content)
+    with pytest.raises(BadInput, match="damaged"):
+        manifest.load(tmp_path)
+
+
+def test_missing_shortened_and_strange_files_are_told_apart(tmp_path: Path) -> None:
+    made = committed(tmp_path)
+    (tmp_path / made.shards[0].path).unlink()
+    (tmp_path / made.shards[1].path).write_bytes(b"short")
+    (tmp_path / "split=train" / "stranger.parquet").touch()
+    missing, short, strange = reader.verify(tmp_path)
+    assert "it is missing" in missing and "it has 5 bytes" in short and "not in the manifest" in strange
+
+
+@pytest.mark.parametrize("free_bytes", [0, 100, 1000])
+def test_a_full_disk_is_unavailable_and_leaves_nothing(tmp_path: Path, free_bytes: int) -> None:
+    old = committed(tmp_path)
+    before = contents(tmp_path)
+    with full_disk(free_bytes), pytest.raises(Unavailable, match="free space"):
+        stage(tmp_path, edition="another")
+    assert contents(tmp_path) == before and manifest.load(tmp_path) == old
+
+
+def test_a_disk_that_fills_up_at_the_commit_leaves_the_old_dataset(tmp_path: Path) -> None:
+    old = committed(tmp_path)
+    new = stage(tmp_path, edition="another")
+    with full_disk(100), pytest.raises(Unavailable, match="free space"):
+        manifest.commit(tmp_path, new)
+    assert manifest.load(tmp_path) == old and reader.verify(tmp_path) == []
+    manifest.commit(tmp_path, new)
+    assert manifest.load(tmp_path) == new and reader.verify(tmp_path) == []
+
+
+def test_a_shard_that_the_manifest_no_longer_names_is_removed(tmp_path: Path) -> None:
+    made = committed(tmp_path)
+    manifest.commit(tmp_path, Manifest(made.shards[1:]))
+    assert not (tmp_path / PATHS[0]).exists()
+    assert reader.verify(tmp_path) == []
+
+
+def test_a_staged_shard_is_taken_up_again_only_if_it_is_whole_and_the_same(tmp_path: Path) -> None:
+    entry = writer.write(tmp_path, PATHS[0], [example("a")], "mine")
+    assert writer.staged(tmp_path, PATHS[0], "mine") == entry
+    assert writer.staged(tmp_path, PATHS[0], "another") is None
+    assert writer.staged(tmp_path, PATHS[1], "mine") is None
+    file = tmp_path / STAGING / PATHS[0]
+    whole = file.read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], whole[:60] + bytes([whole[60] ^ 1]) + whole[61:]):
+        file.write_bytes(damaged)
+        assert writer.staged(tmp_path, PATHS[0], "mine") is None
+
+
+def test_the_hash_of_the_data_does_not_depend_on_how_it_was_made() -> None:
+    def of(fingerprint: str, sha256: str) -> str:
+        return Manifest((ShardEntry(PATHS[0], "test", fingerprint, sha256, 1, 1, 1, 1, 1),)).data_sha256
+
+    assert of("f", "0" * 64) == of("g", "0" * 64) != of("f", "1" * 64)
