@@ -1,0 +1,1 @@
+"""The only door to Ray: connect to a cluster, map shards over it, train on it."""

@@ -1,0 +1,138 @@
+"""What the commands do that are no flows."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from musegen import midi, outcome, params, pieces, terminal
+from musegen.corpora import sample
+from musegen.errors import BadInput, BadParams, about
+from musegen.generate import Composer, Request, SamplingSettings
+from musegen.pieces import PieceFiles
+from musegen.registry import CHAMPION, GENERATOR, ModelVersion, Registry
+from musegen.score import Score
+from musegen.shards import reader
+from musegen.stages.generator import load_composer
+from musegen.survey import Survey, SurveySettings, survey
+from musegen.survey_cache import SurveyCache
+from musegen.theory import Key, Meter
+from musegen.workspace import Workspace
+
+
+def make_sample(folder: Path, tracks: int, seed: int) -> str:
+    """Make the sample corpus and say in a line what it holds."""
+    with terminal.bar("sample", "tracks") as tell:
+        made = sample.make(folder, tracks=tracks, seed=seed, on_progress=tell)
+    styles = ", ".join(f"{count} {style}" for style, count in made.styles.items())
+    skipped = f"; {len(made.skipped)} pieces could not be used" if made.skipped else ""
+    return f"sample    {folder}: {made.tracks} tracks, {made.seconds / 3600:.1f} hours ({styles}){skipped}"
+
+
+def survey_folder(workspace: Workspace, folder: Path | None, layout: str) -> Survey:
+    """Survey any folder, or without one the corpus of the workspace; nothing is written but the cache."""
+    if folder is None:
+        settings = params.load(workspace.checked().params).survey
+    elif layout not in ("folder", "pop909"):
+        raise BadParams(f"layout {layout!r}: unknown; choose folder or pop909")
+    else:
+        settings = SurveySettings.model_validate({"corpus": str(folder.resolve()), "layout": layout})
+    cache = SurveyCache(workspace.hidden / "survey.db" if workspace.params.exists() else None)
+    try:
+        with terminal.bar("survey", "tracks") as tell:
+            return survey(workspace.corpus(settings.corpus), settings, cache, tell)
+    finally:
+        cache.close()
+
+
+def fetched_composer(workspace: Workspace, which: str) -> tuple[Composer, ModelVersion]:
+    """A registered version, its files checked, ready to compose."""
+    registry = Registry(workspace)
+    version = registry.version(GENERATOR, which)
+    return load_composer(registry.fetch(version) / "generator"), version
+
+
+def generate_pieces(
+    workspace: Workspace, asked: Mapping[str, Any], count: int, which: str, out: Path
+) -> list[PieceFiles]:
+    """Compose `count` pieces with seeds counting up from the asked one, and write them into `out`."""
+    request = request_of(asked)
+    composer, version = fetched_composer(workspace, which)
+    numbered = [replace(request, seed=request.seed + index) for index in range(count)]
+    return write_pieces(composer, version, numbered, out)
+
+
+def write_pieces(composer: Composer, version: ModelVersion, requests: list[Request], out: Path) -> list[PieceFiles]:
+    """Compose and write, with progress."""
+    with terminal.bar("compose", "bars") as tell:
+        composed = composer.compose(requests, tell)
+    model = {
+        "name": version.name,
+        "version": version.number,
+        "files_sha256": version.tags.get("files.sha256"),
+        "data_sha256": version.tags.get("data.sha256"),
+    }
+    with terminal.bar("play", "pieces") as tell:
+        return pieces.write(composed, out, model, tell)
+
+
+def request_of(asked: Mapping[str, Any]) -> Request:
+    """What was asked on the command line, checked; raises `BadParams` or `BadInput` for what can't be."""
+    sampling = {name: asked[name] for name in ("temperature", "top_p", "accidentals")}
+    try:
+        settings = SamplingSettings.model_validate(sampling)
+    except ValueError as error:
+        raise BadParams(f"sampling: {error}") from error
+    return Request(
+        style=asked["style"],
+        bpm=asked["bpm"],
+        key=Key.parse(asked["key"]) if asked["key"] else None,
+        meter=Meter.parse(asked["meter"]) if asked["meter"] else None,
+        bars=asked["bars"],
+        seed=asked["seed"],
+        prompt=_prompt(asked["prompt"]) if asked["prompt"] else None,
+        sampling=settings,
+    )
+
+
+def describe_status(workspace: Workspace) -> tuple[dict[str, Any], str]:
+    """Versions of the generator and the last retrains, as values and as words."""
+    versions = Registry(workspace).versions(GENERATOR)
+    retrains = outcome.history(workspace)
+    lines = [
+        f"version {version.number}  {', '.join(version.aliases) or '-':<24} nll_per_note "
+        f"{version.tags.get('nll_per_note', '?')}  gate {version.tags.get('gate.result', '?')}  "
+        f"data {version.tags.get('data.sha256', '')[:12]}"
+        for version in versions
+    ] or ["no version yet; run `musegen retrain`"]
+    lines += [f"{retrain['at']}  {retrain['decision']}: {retrain['reason'][:120]}" for retrain in retrains]
+    return {"versions": [asdict(version) for version in versions], "retrains": retrains}, "\n".join(lines)
+
+
+def verify_workspace(workspace: Workspace) -> tuple[list[str], str]:
+    """What differs from its recorded hash in the dataset and in the champion's files."""
+    problems = reader.verify(workspace.checked().composing)
+    registry = Registry(workspace)
+    champion = registry.find(GENERATOR, CHAMPION)
+    if champion is not None:
+        try:
+            registry.fetch(champion)
+        except BadInput as error:
+            problems.append(str(error))
+    checked = "the dataset" + (f" and version {champion.number}" if champion else "")
+    return problems, "\n".join(problems) or f"all hashes of {checked} are as recorded"
+
+
+def demo_requests(composer: Composer) -> list[Request]:
+    """A piece in every style of the model."""
+    return [Request(style=style, seed=7) for style in composer.styles]
+
+
+def _prompt(path: Path) -> Score:
+    with about(path):
+        if not path.exists():
+            raise BadInput("there is no such file; give a MIDI file to continue", "no file")
+        labels = midi.read(path)
+        if labels.notes is None or labels.beats is None:
+            raise BadInput("it has no notes; give a MIDI file with music", "no notes")
+        return Score.from_labels(labels.notes, labels.beats)

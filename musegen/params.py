@@ -1,0 +1,142 @@
+"""params.yaml → a frozen, typed tree; a key that nobody knows is refused by its path before any work."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from ruamel.yaml import YAML, YAMLError
+
+from musegen.errors import BadParams
+from musegen.evaluation.counts import CountSettings
+from musegen.evaluation.gate import GateSettings
+from musegen.generate import SamplingSettings
+from musegen.models import ModelSettings, TransformerSettings
+from musegen.prepare import ComposingSettings
+from musegen.settings import Settings
+from musegen.survey import SurveySettings
+from musegen.training import TrainingSettings
+
+
+class GeneratorSettings(Settings):
+    """The `generator` section: what is trained, how, and on how many processors where there is no accelerator."""
+
+    model: ModelSettings = Field(default_factory=TransformerSettings, discriminator="kind")
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
+    cpu_workers: int = Field(2, ge=1, le=64)
+
+
+class ReportSettings(Settings):
+    """The `report` section: what a model is judged by.
+
+    `pieces_per_style` pieces of `bars` bars are generated for the judges, and kept with the version.
+    """
+
+    pieces_per_style: int = Field(4, ge=1, le=64)
+    bars: int = Field(16, ge=1, le=256)
+    seed: int = 0
+    sampling: SamplingSettings = Field(default_factory=SamplingSettings)
+    counts: CountSettings = Field(default_factory=CountSettings)
+    gate: GateSettings = Field(default_factory=GateSettings)
+
+
+class Params(Settings):
+    """The whole file; its sections carry the names of the DVC stages."""
+
+    survey: SurveySettings = Field(default_factory=SurveySettings)
+    composing: ComposingSettings = Field(default_factory=ComposingSettings)
+    generator: GeneratorSettings = Field(default_factory=GeneratorSettings)
+    report: ReportSettings = Field(default_factory=ReportSettings)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "demo": {},
+    "small": {
+        "generator.model.layers": 6,
+        "generator.model.width": 256,
+        "generator.model.heads": 4,
+        "generator.model.dropout": 0.1,
+        "generator.model.window": 512,
+        "generator.training.steps": 3000,
+    },
+    "base": {
+        "composing.shards": 32,
+        "composing.tokens.velocity_bins": 8,
+        "generator.model.layers": 8,
+        "generator.model.width": 512,
+        "generator.model.heads": 8,
+        "generator.model.dropout": 0.1,
+        "generator.model.window": 1024,
+        "generator.training.global_batch": 32,
+        "generator.training.steps": 10000,
+    },
+    "large": {
+        "composing.shards": 128,
+        "composing.tokens.velocity_bins": 16,
+        "generator.model.layers": 12,
+        "generator.model.width": 768,
+        "generator.model.heads": 12,
+        "generator.model.dropout": 0.1,
+        "generator.model.window": 2048,
+        "generator.training.global_batch": 64,
+        "generator.training.steps": 30000,
+    },
+}
+"""What each preset changes in the template, by dotted path."""
+
+
+def load(path: Path) -> Params:
+    """Read and check `path`; raises `BadParams` that names every wrong key."""
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadParams(f"{path}: it can't be read ({error.strerror}); run `musegen init`") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise BadParams(f"{path}: it is not YAML ({error}); correct it") from error
+    if not isinstance(content, dict):
+        raise BadParams(f"{path}: it has no sections; run `musegen init` for a fresh one")
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise BadParams(f"{path}:\n" + "\n".join(_explain(problem) for problem in error.errors())) from error
+
+
+def write_template(folder: Path, preset: str, corpus: str | None = None, layout: str | None = None) -> None:
+    """Put `params.yaml` of a preset and `dvc.yaml` into `folder`, comments kept; files that are there stay.
+
+    Raises `BadParams` for a preset that does not exist.
+    """
+    if preset not in PRESETS:
+        raise BadParams(f"preset {preset!r}: there is none of that name; choose one of {', '.join(PRESETS)}")
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    tree = yaml.load(_template("params.yaml"))
+    changes = {**PRESETS[preset], "survey.corpus": corpus, "survey.layout": layout}
+    for path, value in changes.items():
+        if value is not None:
+            *sections, name = path.split(".")
+            node = tree
+            for section in sections:
+                node = node[section]
+            node[name] = value
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "params.yaml").exists():
+        with (folder / "params.yaml").open("w", encoding="utf-8") as file:
+            yaml.dump(tree, file)
+    if not (folder / "dvc.yaml").exists():
+        (folder / "dvc.yaml").write_text(_template("dvc.yaml"), encoding="utf-8")
+
+
+def _template(name: str) -> str:
+    """A file of the checkout's root, which an installed package carries in `template/`."""
+    packaged = files("musegen") / "template" / name
+    if packaged.is_file():
+        return packaged.read_text(encoding="utf-8")
+    return (Path(__file__).parent.parent / name).read_text(encoding="utf-8")
+
+
+def _explain(problem: Any) -> str:
+    place = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"  {place}: there is no such parameter; correct its name or remove it"
+    return f"  {place}: {problem['msg'].removeprefix('Value error, ')}, not {problem['input']!r}; correct it"

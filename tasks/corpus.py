@@ -1,0 +1,33 @@
+"""Data preparation."""
+
+from prefect.artifacts import create_markdown_artifact
+
+from musegen.params import Params
+from musegen.stages import corpus
+from musegen.stages.corpus import Prepared
+from musegen.survey import Survey
+from musegen.workspace import Workspace
+from tasks.progress import shown
+from tasks.step import step
+
+
+@step("survey-corpus")
+def survey_corpus(workspace: Workspace, params: Params) -> Survey:
+    """Every file of the corpus gets its verdict; the corpus report becomes an artifact."""
+    with shown("survey", "tracks") as tell:
+        found = corpus.survey_corpus(workspace, params, tell)
+    create_markdown_artifact(found.to_markdown(), key="corpus-report", description="What the corpus holds")
+    return found
+
+
+@step("make-composing-shards")
+def make_composing(workspace: Workspace, params: Params) -> Prepared:
+    """Stale shards are made on Ray, then committed."""
+    with shown("prepare", "shards") as tell:
+        return corpus.make_composing(workspace, params, tell)
+
+
+@step("count-stale-shards")
+def stale_shards(workspace: Workspace, params: Params) -> int:
+    """How many shards a change of corpus, parameters or code has made stale."""
+    return corpus.stale_shards(workspace, params)

@@ -1,0 +1,44 @@
+"""Evaluation and deployment of the generator."""
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
+
+from musegen import versions
+from musegen.evaluation.report import Report
+from musegen.params import Params
+from musegen.stages import deploy as deployment
+from musegen.stages import report as evaluation
+from musegen.stages.deploy import Deployed
+from musegen.workspace import Workspace
+from tasks.progress import shown
+from tasks.step import step
+
+
+@step("judge-generator")
+def judge(workspace: Workspace, params: Params) -> Report:
+    """The whole report becomes an artifact, and the gate's decision one of its own."""
+    with shown("evaluate", "steps") as tell:
+        report = evaluation.judge_generator(workspace, params, tell)
+    create_markdown_artifact(report.to_markdown(), key="evaluation-report", description="How good the model is")
+    if report.verdict is not None:
+        create_markdown_artifact(report.verdict.words, key="gate-decision", description="May it serve?")
+    return report
+
+
+@step("read-report")
+def read(workspace: Workspace) -> Report:
+    """The report of the model that is there."""
+    return evaluation.read_report(workspace)
+
+
+@step("is-registered")
+def is_registered(workspace: Workspace) -> bool:
+    """Whether the trained generator is a version already."""
+    return deployment.is_registered(workspace)
+
+
+@step("deploy-generator")
+def deploy(workspace: Workspace, params: Params, report: Report) -> Deployed:
+    """Register, and promote where the gate is met."""
+    tags = {"prefect.flow_run_id": str(flow_run.id or ""), "git.sha": versions.code_revision(workspace)}
+    return deployment.deploy_generator(workspace, params, report, tags)
