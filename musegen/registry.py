@@ -14,6 +14,7 @@ import mlflow
 from filelock import FileLock, Timeout
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
+from mlflow.store.db.utils import sqlalchemy  # its errors come through MLflow as they are
 from mlflow.tracking import MlflowClient
 
 from musegen.errors import BadInput, BadParams, Unavailable
@@ -236,5 +237,6 @@ def _only_one(lock: Path) -> Iterator[None]:
 def _answering(address: str) -> Iterator[None]:
     try:
         yield
-    except MlflowException as error:
-        raise Unavailable(f"MLflow at {address}: {error.message}; see that it runs and try again") from error
+    except (MlflowException, OSError, sqlalchemy.exc.SQLAlchemyError) as error:
+        words = str(error).partition("\n")[0]
+        raise Unavailable(f"MLflow at {address}: {words}; see that it runs and try again") from error

@@ -11,6 +11,8 @@ from typing import Any
 from dvc.exceptions import CheckoutError, DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
+from dvc.rwlock import RWLockFileCorruptedError
+from dvc.scm import NoSCMError, SCMError
 
 from musegen.errors import Unavailable
 from musegen.workspace import Workspace
@@ -69,11 +71,14 @@ def pull(workspace: Workspace, stages: Sequence[str] = ()) -> None:
 
 
 def code_revision(workspace: Workspace) -> str:
-    """The git commit of the workspace, `"none"` where it is no checkout."""
+    """The git commit of the workspace, `"none"` where it is no checkout, DVC does not use it, or it has no commit."""
     if not (workspace.root / ".git").exists() or not (workspace.root / ".dvc").exists():
         return "none"
     with _repo(workspace) as repo:
-        return str(repo.scm.get_rev())
+        try:
+            return str(repo.scm.get_rev())
+        except (SCMError, NoSCMError):
+            return "none"
 
 
 def _target(workspace: Workspace, stage: str) -> str:
@@ -88,6 +93,8 @@ def _repo(workspace: Workspace) -> Iterator[Repo]:
             yield repo
     except LockError as error:
         raise Unavailable(f"{workspace.root}: another DVC command holds the lock; wait for it, or stop it") from error
+    except RWLockFileCorruptedError as error:
+        raise Unavailable(f"{workspace.root}: a DVC command was killed; delete .dvc/tmp/rwlock") from error
     except CheckoutError as error:
         raise Unavailable(
             f"{workspace.root}: the remote lacks recorded data ({error}); push it from where it is"

@@ -36,7 +36,7 @@ def test_an_unknown_key_is_refused_by_its_path(tmp_path: Path) -> None:
     [
         ("  shards: 8", "  shards: many", "composing.shards"),
         ("kind: transpose", "kind: transpoze", "composing.augmentations.0"),
-        ("highest: 3", "highest: -9", "composing.augmentations.0.transpose"),
+        ("highest: 2", "highest: -9", "composing.augmentations.0.transpose"),
         ("valid_share: 0.1", "valid_share: 0.9", "survey"),
         ("layout: folder", "layout: shelf", "survey.layout"),
         ("kind: transformer", "kind: perceptron", "generator.model"),

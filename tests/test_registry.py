@@ -36,7 +36,7 @@ def bundle(tmp_path: Path) -> Path:
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
     """Every test has a model of its own."""
-    return str(request.node.name)[:60]
+    return str(request.node.name)[:60].replace("/", " ")
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ set_environment(workspace)
 from musegen.errors import BadParams
 from musegen.registry import Registry
 registry, won = Registry(workspace), 0
-for turn in range(20):
+for turn in range(5):
     champion = registry.find(sys.argv[2])
     mine = registry.version(sys.argv[2], str(1 + (turn + int(sys.argv[3])) % 4))
     try:
@@ -217,7 +217,6 @@ print(won)
 """
 
 
-@pytest.mark.slow
 def test_four_who_promote_at_once_leave_one_champion(
     registry: Registry, make: Make, name: str, shared_workspace: Workspace
 ) -> None:
@@ -230,7 +229,7 @@ def test_four_who_promote_at_once_leave_one_champion(
     ]
     won = [int(racer.communicate()[0]) for racer in racers]
     assert [racer.returncode for racer in racers] == [0] * 4
-    assert all(0 < count <= 20 for count in won)
+    assert 5 <= sum(won) <= 20
     found = serving(registry, name)
     assert found[CHAMPION] in (1, 2, 3, 4) and found[PREVIOUS] in {1, 2, 3, 4} - {found[CHAMPION]}
     assert "turn" in registry.version(name).tags["promoted.why"]

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (its usual name)
 from torch import Tensor
 
-from musegen.errors import BadInput
+from musegen.errors import BadInput, BadParams
 from musegen.models import RecurrentSettings, Sizes, TransformerSettings, build, save_model
 from musegen.training import checkpoint
 from musegen.training.batches import IGNORED, Batch, Order, Piece, Windows, scoring_batches, training_batches
@@ -58,7 +58,8 @@ def train(
 ) -> TrainingResult:
     """Train until the steps are done, patience ends or `stop()` says so, from the newest whole checkpoint in `folder`.
 
-    Every worker calls this with the same arguments but `world`. Raises `BadInput` where there is nothing to train on.
+    Every worker calls this with the same arguments but `world`. Raises `BadInput` where there is nothing to train on,
+    `BadParams` where the checkpoint was made with other settings.
     """
     if not train_pieces:
         raise BadInput("the training split has no pieces; add music", "no pieces")
@@ -81,6 +82,7 @@ class _Run:
     ) -> None:
         self.settings, self.model_settings, self.vocabulary = settings, model_settings, vocabulary
         self.folder, self.world = folder, world
+        self.fingerprint = "-".join(part.fingerprint() for part in (settings, model_settings, vocabulary))
         torch.manual_seed(settings.seed)
         self.model = build(model_settings, Sizes.of(vocabulary)).to(world.device)
         self.wrapped = world.wrap(self.model)
@@ -118,8 +120,9 @@ class _Run:
             if progress and valid is not None:
                 standing.history.append(asdict(progress))
             interrupted = bool(world.total(float(stop()))[0])
-            saved = self.save() if last or interrupted or standing.step % settings.checkpoint_every == 0 else None
-            if progress or saved:
+            saving = last or interrupted or standing.step % settings.checkpoint_every == 0
+            if progress or saving:
+                saved = self.save() if saving else None
                 on_progress(replace(progress or self.progress(pace, None), checkpoint=saved))
         return self.finish(resumed, interrupted)
 
@@ -201,21 +204,27 @@ class _Run:
             "best": _numbered(self.best),
             "optimizer": state_of(self.active),
         }
-        return checkpoint.save(self.folder, self.standing.step, tensors, asdict(self.standing))
+        state = {"made_with": self.fingerprint, "standing": asdict(self.standing)}
+        return checkpoint.save(self.folder, self.standing.step, tensors, state)
 
     def resume(self) -> int | None:
-        """Go back to the newest whole checkpoint; returns its step, None where there is none."""
+        """Go back to the newest whole checkpoint; returns its step, None where there is none.
+
+        Raises `BadParams` where it was made with other settings.
+        """
         found = checkpoint.newest_valid(self.folder) if self.world.rank == 0 else None
         agreed = self.world.agreed(str(found) if found else None)
         if agreed is None:
             return None
         tensors, state = checkpoint.load(Path(agreed))
+        if state["made_with"] != self.fingerprint:
+            raise BadParams(f"{agreed}: was made with other settings; train in another folder or restore them")
         with torch.no_grad():
             for name, into in (("weights", self.parameters), ("average", self.average), ("best", self.best)):
                 for index, tensor in enumerate(into):
                     tensor.copy_(tensors[name][str(index)])
         load_state(self.active, tensors.get("optimizer", {}))
-        self.standing = _Standing(**state)
+        self.standing = _Standing(**state["standing"])
         return self.standing.step
 
     def finish(self, resumed: int | None, interrupted: bool) -> TrainingResult:

@@ -21,12 +21,12 @@ ROOT = Path(__file__).parent.parent.parent
 STYLES = {"jig": Meter(6, 8), "reel": Meter(4, 4)}
 TINY = {
     "    layers: 4": "    layers: 1",
-    "    width: 192": "    width: 32",
-    "    heads: 3": "    heads: 2",
-    "    steps: 600": "    steps: 24",
-    "    eval_every: 100": "    eval_every: 8",
-    "    checkpoint_every: 100": "    checkpoint_every: 8",
+    "    width: 128": "    width: 32",
+    "    steps: 540": "    steps: 24",
+    "    eval_every: 90": "    eval_every: 8",
+    "    checkpoint_every: 90": "    checkpoint_every: 8",
     "  shards: 8": "  shards: 4",
+    "  variants: 4": "  variants: 1",
     "  pieces_per_style: 4": "  pieces_per_style: 2",
     "  bars: 16": "  bars: 4",
 }

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from musegen.errors import BadInput
+from musegen.errors import BadInput, BadParams
 from musegen.models import RecurrentSettings, TransformerSettings, load_model
 from musegen.score import SCORE_NOTE, Score
 from musegen.theory import Meter
@@ -16,6 +16,7 @@ from musegen.vocabulary import Conditions, Vocabulary
 VOCABULARY = Vocabulary.create(TokenizerSettings(), ("scale",))
 MODEL = TransformerSettings(layers=1, width=16, heads=1, window=48, dropout=0.1)
 SETTINGS = TrainingSettings(steps=20, global_batch=4, eval_every=5, checkpoint_every=5, seed=3)
+UNEVEN = SETTINGS.model_copy(update={"steps": 12, "checkpoint_every": 3})
 
 
 def pieces(count, seed):
@@ -98,6 +99,12 @@ def test_only_the_newest_checkpoints_are_kept(tmp_path):
     assert sorted(path.name for path in tmp_path.glob("step-*")) == ["step-00000015", "step-00000020"]
 
 
+def test_a_checkpoint_made_with_other_settings_is_not_resumed(tmp_path):
+    run(tmp_path, stop=StopAt(5))
+    with pytest.raises(BadParams, match="other settings"):
+        run(tmp_path, SETTINGS.model_copy(update={"steps": 30}))
+
+
 def test_a_finished_run_has_nothing_left_to_do(tmp_path):
     first = run(tmp_path)
     again = run(tmp_path)
@@ -147,7 +154,7 @@ def _work(rank, folder):
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", f"file://{folder}/meeting", rank=rank, world_size=2)
     world = World(rank, 2, wrap=torch.nn.parallel.DistributedDataParallel)
-    result = run(folder / "two", SETTINGS, MODEL.model_copy(update={"dropout": 0.0}), world)
+    result = run(folder / "two", UNEVEN, MODEL.model_copy(update={"dropout": 0.0}), world)
     if rank == 0:
         entries = [dataclasses.asdict(entry) for entry in result.history]
         torch.save(
@@ -157,7 +164,7 @@ def _work(rank, folder):
 
 
 def test_two_workers_learn_what_one_would(tmp_path):
-    alone = run(tmp_path / "one", SETTINGS, MODEL.model_copy(update={"dropout": 0.0}))
+    alone = run(tmp_path / "one", UNEVEN, MODEL.model_copy(update={"dropout": 0.0}))
     torch.multiprocessing.spawn(_work, (tmp_path,), nprocs=2)
     expected = [(entry.train_nll_per_token, entry.valid_nll_per_note) for entry in alone.history]
     np.testing.assert_allclose(torch.load(tmp_path / "losses"), expected, rtol=2e-3)
