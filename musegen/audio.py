@@ -12,6 +12,10 @@ from musegen.errors import BadInput
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus", ".au"})
 """File name endings that are taken for audio."""
 
+_LONGEST_OGG_PAGE = 27 + 255 + 255 * 255
+# What programs write that do not know the length yet: 0xFFFFFFFF, 0x7FFFFFFF and a little less.
+_LENGTH_UNKNOWN = 0x7FFF0000
+
 
 @dataclass(frozen=True, eq=False)
 class Audio:
@@ -54,6 +58,7 @@ def read(path: Path) -> Audio:
 def check(path: Path, block_frames: int = 1 << 18) -> AudioFacts:
     """Decode `path` in blocks of bounded memory and say what it holds; raises `BadInput` for what can't be used."""
     frames, peak = 0, 0.0
+    _check_length(path)
     try:
         with soundfile.SoundFile(path) as file:
             rate, channels, promised = file.samplerate, file.channels, file.frames
@@ -71,6 +76,25 @@ def check(path: Path, block_frames: int = 1 << 18) -> AudioFacts:
     if peak == 0.0:
         raise BadInput("it is silent throughout; remove or replace it", "silent")
     return AudioFacts(frames / rate, rate, channels, peak)
+
+
+def _check_length(path: Path) -> None:
+    """Ask the container, since libsndfile plays the rest of a cut RIFF, AIFF or Ogg file without a word."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(8)
+        file.seek(max(0, size - _LONGEST_OGG_PAGE))
+        tail = file.read() if head.startswith(b"OggS") else b""
+    promised = 0
+    if head[:4] in (b"RIFF", b"FORM"):
+        said = int.from_bytes(head[4:], "little" if head.startswith(b"RIFF") else "big")
+        promised = said + 7 if said < _LENGTH_UNKNOWN else 0  # a last padding byte may be missing
+    elif tail:
+        page = tail[tail.rfind(b"OggS") :]
+        length = 27 + sum(page[26:27]) + sum(page[27 : 27 + sum(page[26:27])])
+        promised = 0 if page[5:6] and page[5] & 4 and len(page) >= length else size + 1
+    if size < promised:
+        raise BadInput("it ends before the sound does that its header promises; copy or export it again", "truncated")
 
 
 def write(path: Path, audio: Audio, subtype: str | None = "PCM_16") -> None:

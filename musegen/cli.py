@@ -229,8 +229,6 @@ def _escaped(text: str) -> str:
 
 
 def _open_workspace() -> None:
-    """See that there is a workspace before anything starts, and leave the terminal to us."""
+    """See that there is a workspace before anything starts; Prefect keeps its lines, the terminal is ours."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     set_environment(Workspace.current().checked())
-    from tasks import logs
-
-    logs.keep_out_of_the_terminal()

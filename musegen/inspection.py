@@ -19,9 +19,6 @@ from musegen.tokens import Tokenizer, TokenizerSettings
 from musegen.track import Track
 
 _SUSPICIOUS_SECONDS = 5.0
-_LONGEST_OGG_PAGE = 27 + 255 + 255 * 255
-# What programs write that do not know the length yet: 0xFFFFFFFF, 0x7FFFFFFF and a little less.
-_LENGTH_UNKNOWN = 0x7FFF0000
 _COMMON_METERS = {Meter.parse(text) for text in ("2/4", "3/4", "4/4", "2/2", "3/8", "6/8", "9/8", "12/8")}
 
 
@@ -102,7 +99,7 @@ def _facts(track: Track, layout: str, cache: SurveyCache, key: str) -> Facts:
 
 
 def _look(track: Track, layout: str) -> Facts:
-    heard = _listen(track.audio) if track.audio is not None else None
+    heard = audio.check(track.audio) if track.audio is not None else None
     labels = LOADERS[layout].read(track)
     facts = _describe(labels)
     if heard is None:
@@ -114,26 +111,6 @@ def _look(track: Track, layout: str) -> Facts:
         channels=heard.channels,
         warnings=_warnings(labels, heard),
     )
-
-
-def _listen(path: Path) -> audio.AudioFacts:
-    """A complete decode; libsndfile plays what is left of a cut file without a word, so the container is asked first."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(8)
-        file.seek(max(0, size - _LONGEST_OGG_PAGE))
-        tail = file.read() if head.startswith(b"OggS") else b""
-    promised = 0
-    if head[:4] in (b"RIFF", b"FORM"):
-        said = int.from_bytes(head[4:], "little" if head.startswith(b"RIFF") else "big")
-        promised = said + 7 if said < _LENGTH_UNKNOWN else 0  # a last padding byte may be missing
-    elif tail:
-        page = tail[tail.rfind(b"OggS") :]
-        length = 27 + sum(page[26:27]) + sum(page[27 : 27 + sum(page[26:27])])
-        promised = 0 if page[5:6] and page[5] & 4 and len(page) >= length else size + 1
-    if size < promised:
-        raise BadInput("it ends before the sound does that its header promises; copy or export it again", "truncated")
-    return audio.check(path)
 
 
 def _words(error: BadInput) -> str:

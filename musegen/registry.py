@@ -58,7 +58,8 @@ class Registry:
         self._workspace = workspace
         workspace.hidden.mkdir(parents=True, exist_ok=True)
         self.address = os.environ["MLFLOW_TRACKING_URI"]
-        self._client = MlflowClient(self.address)
+        with _answering(self.address):
+            self._client = MlflowClient(self.address)
 
     def start_run(self, experiment: str, name: str, parameters: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Open a run and write its parameters and tags; returns its id."""

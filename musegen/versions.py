@@ -5,14 +5,14 @@ Flows run in process and DVC records: after a recorded run `dvc status` is clean
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from typing import Any
 
 from dvc.exceptions import CheckoutError, DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.rwlock import RWLockFileCorruptedError
-from dvc.scm import NoSCMError, SCMError
+from dvc.scm import NoSCMError, SCMError, map_scm_exception
 
 from musegen.errors import Unavailable
 from musegen.workspace import Workspace
@@ -47,7 +47,7 @@ def start(workspace: Workspace) -> None:
 def changes(workspace: Workspace, stage: str) -> list[str]:
     """Why `stage` ought to run, in words; empty when it is recorded and nothing it depends on has changed."""
     with _repo(workspace) as repo:
-        status: dict[str, Any] = repo.status(targets=[_target(workspace, stage)])
+        status: dict[str, Any] = repo.status(targets=[stage])
     return [words for entries in status.values() for entry in entries for words in _words(entry)]
 
 
@@ -55,7 +55,7 @@ def record(workspace: Workspace, stages: Sequence[str]) -> None:
     """Write the present outputs and parameters of `stages` to dvc.lock and the cache, as if DVC had run them."""
     with _repo(workspace) as repo:
         for stage in stages:
-            repo.commit(_target(workspace, stage), force=True)
+            repo.commit(stage, force=True)
 
 
 def push(workspace: Workspace) -> int:
@@ -67,7 +67,7 @@ def push(workspace: Workspace) -> int:
 def pull(workspace: Workspace, stages: Sequence[str] = ()) -> None:
     """Bring the recorded outputs back from the remote."""
     with _repo(workspace) as repo:
-        repo.pull(targets=[_target(workspace, stage) for stage in stages] or None)
+        repo.pull(targets=list(stages) or None)
 
 
 def code_revision(workspace: Workspace) -> str:
@@ -76,20 +76,17 @@ def code_revision(workspace: Workspace) -> str:
         return "none"
     with _repo(workspace) as repo:
         try:
-            return str(repo.scm.get_rev())
+            with map_scm_exception():
+                return str(repo.scm.get_rev())
         except (SCMError, NoSCMError):
             return "none"
-
-
-def _target(workspace: Workspace, stage: str) -> str:
-    """The stage by its file, since DVC looks for a bare name in the folder one stands in."""
-    return f"{workspace.pipeline}:{stage}"
 
 
 @contextmanager
 def _repo(workspace: Workspace) -> Iterator[Repo]:
     try:
-        with Repo(str(workspace.root)) as repo:
+        # DVC resolves some paths against the folder one stands in, which may be another project's.
+        with chdir(workspace.root), Repo(str(workspace.root)) as repo:
             yield repo
     except LockError as error:
         raise Unavailable(f"{workspace.root}: another DVC command holds the lock; wait for it, or stop it") from error

@@ -91,7 +91,6 @@ def set_environment(workspace: Workspace) -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-        "PREFECT_LOGGING_LEVEL": "WARNING",
         "DO_NOT_TRACK": "true",  # MLflow accepts only the word
         "MLFLOW_TRACKING_URI": f"sqlite:///{hidden / 'mlflow.db'}",
         "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -22,6 +22,7 @@ settings.load_profile("house")
 
 _SERVICES = ("PREFECT_", "MLFLOW_", "MUSEGEN_", "NUMBA_CACHE_DIR", "MPLCONFIGDIR")
 RATE = 8000
+COMMON_TIME = Meter(4, 4)
 
 # Ray and others read their environment when they are imported; so it is a temporary workspace's from the start, and no
 # service that the developer's shell names is touched.
@@ -39,7 +40,7 @@ class Tune(Protocol):
     """Makes a tune of its own for every seed."""
 
     def __call__(
-        self, seed: int = 0, *, bars: int = 8, meter: Meter = Meter(4, 4), bpm: float | None = 120.0, program: int = 0
+        self, seed: int = 0, *, bars: int = 8, meter: Meter = COMMON_TIME, bpm: float | None = 120.0, program: int = 0
     ) -> Score: ...
 
 
@@ -48,7 +49,7 @@ def tune() -> Tune:
     """A line of quavers that wanders between C4 and C6, another one for every seed."""
 
     def make(
-        seed: int = 0, *, bars: int = 8, meter: Meter = Meter(4, 4), bpm: float | None = 120.0, program: int = 0
+        seed: int = 0, *, bars: int = 8, meter: Meter = COMMON_TIME, bpm: float | None = 120.0, program: int = 0
     ) -> Score:
         random = np.random.default_rng(seed)
         starts = np.arange(0, bars * meter.ticks, 240)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musegen import catalogue
@@ -39,6 +39,7 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@settings(max_examples=30)
 @given(st.lists(rows, max_size=4), st.lists(rejects, max_size=4))
 def test_what_is_written_is_read_again_and_twice_the_same_bytes(
     tmp_path_factory: pytest.TempPathFactory, some: list[CatalogueRow], bad: list[Reject]

@@ -15,12 +15,13 @@ def test_there_is_a_name_for_every_program() -> None:
 @pytest.mark.parametrize("program", range(128))
 def test_every_instrument_has_a_compass_of_more_than_an_octave_on_the_keyboard(program: int) -> None:
     low, high = instruments.keyboard_of(program)
-    assert 21 <= low and low + 12 < high <= 108
+    assert low >= 21 and low + 12 < high <= 108
 
 
 @pytest.mark.parametrize(
-    ("name", "low", "high"), [("Violin", 55, 100), ("Cello", 36, 81), ("Flute", 59, 98), ("Acoustic Grand Piano", 21, 108)]
-)  # fmt: skip
+    ("name", "low", "high"),
+    [("Violin", 55, 100), ("Cello", 36, 81), ("Flute", 59, 98), ("Acoustic Grand Piano", 21, 108)],
+)
 def test_well_known_compasses_are_right(name: str, low: int, high: int) -> None:
     assert instruments.keyboard_of(instruments.NAMES.index(name)) == (low, high)
 

@@ -171,7 +171,9 @@ def test_settings_that_can_not_be_are_refused(wrong: dict[str, int]) -> None:
 
 def made_dataset(rows: list[CatalogueRow], root: Path, folder: Path) -> Manifest:
     plans = plan(rows, SETTINGS, "folder")
-    manifest.commit(folder, Manifest(tuple(prepare.make_shard(each, root, "folder", SETTINGS, folder) for each in plans)))
+    manifest.commit(
+        folder, Manifest(tuple(prepare.make_shard(each, root, "folder", SETTINGS, folder) for each in plans))
+    )
     return manifest.load(folder)
 
 

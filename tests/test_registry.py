@@ -57,7 +57,9 @@ def serving(registry: Registry, name: str) -> dict[str, int | None]:
 
 
 def test_a_run_keeps_its_parameters_and_curves(registry: Registry) -> None:
-    run = registry.start_run("musegen/generator", "a run", {"a": {"b": 1, "c": [1, 2]}, "d": "x" * 9000}, {"git.sha": "s"})
+    run = registry.start_run(
+        "musegen/generator", "a run", {"a": {"b": 1, "c": [1, 2]}, "d": "x" * 9000}, {"git.sha": "s"}
+    )
     registry.log_points(run, [Point("loss", 1.0 / step, step, 1000 + step) for step in range(1, 1500)])
     registry.end_run(run)
     kept = registry._client.get_run(run)
@@ -97,7 +99,12 @@ def test_what_is_fetched_is_what_was_registered(registry: Registry, make: Make, 
     folder = registry.fetch(version)
     for file in ("generator/weights", f"generator/{FILES}", "params.yaml", "run"):
         assert (folder / file).read_bytes() == (bundle / file).read_bytes()
-    assert json.loads((folder / FILES).read_text()).keys() == {"generator/weights", f"generator/{FILES}", "params.yaml", "run"}
+    assert json.loads((folder / FILES).read_text()).keys() == {
+        "generator/weights",
+        f"generator/{FILES}",
+        "params.yaml",
+        "run",
+    }
     assert registry.fetch(version) == folder
     assert [path.name for path in folder.parent.iterdir() if path.name.startswith(".")] == []
 
@@ -217,6 +224,7 @@ print(won)
 """
 
 
+@pytest.mark.slow
 def test_four_who_promote_at_once_leave_one_champion(
     registry: Registry, make: Make, name: str, shared_workspace: Workspace
 ) -> None:

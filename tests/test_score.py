@@ -15,8 +15,8 @@ METERS = [Meter(4, 4), Meter(3, 4), Meter(6, 8), Meter(9, 8), Meter(2, 2), Meter
 def scores(draw: st.DrawFn) -> Score:
     meter = draw(st.sampled_from(METERS))
     bars = draw(st.integers(2, 6))
-    steps = draw(st.lists(st.tuples(st.integers(0, bars * meter.ticks // 120 - 1), st.integers(1, 8), st.integers(40, 90)),
-                          min_size=1, max_size=20, unique_by=lambda step: step[0]))  # fmt: skip
+    step = st.tuples(st.integers(0, bars * meter.ticks // 120 - 1), st.integers(1, 8), st.integers(40, 90))
+    steps = draw(st.lists(step, min_size=1, max_size=20, unique_by=lambda drawn: drawn[0]))
     rows = [(0, 60, 60, 80, 0, 0)]
     rows += [((start * 120), length * 120, pitch, 80, 0, 0) for start, length, pitch in steps if start]
     rows += [((bars - 1) * meter.ticks + 60, 60, 50, 80, 0, 0)]

@@ -1,4 +1,4 @@
-"""Every file of a corpus has one verdict, no file ends it, and who is tested on does not change by chance."""
+"""Every file of a corpus has one verdict, and no file ends it."""
 
 import json
 from collections import Counter
@@ -16,7 +16,7 @@ from musegen import audio, inspection, midi, survey_cache
 from musegen.corpora import LOADERS
 from musegen.errors import BadInput
 from musegen.score import Bar, Score
-from musegen.survey import Survey, SurveyedFile, SurveySettings, _splits, survey
+from musegen.survey import Survey, SurveyedFile, SurveySettings, survey
 from musegen.survey_cache import SurveyCache
 from musegen.theory import Meter
 
@@ -85,7 +85,7 @@ def messy(
         "labelled/a.mid": (tune[:-1] + b"\x00", "label"), "labelled/a.beats": (BEATS.encode(), "label"),
         "labelled/bad.mid": (b"no midi", "rejected"), "labelled/bad.beats": (b"one two", "rejected"),
         "labelled/half.mid": (b"", "rejected"), "labelled/half.beats": (BEATS.encode(), "label"),
-        "again.mid": (tune, "duplicate"), "again.beats": (BEATS.encode(), "duplicate"), "cover.jpg": (b"jpg", "ignored"),
+        "again.mid": (tune, "used"), "again.beats": (BEATS.encode(), "label"), "cover.jpg": (b"jpg", "ignored"),
         "lonely.beats": (BEATS.encode(), "ignored"), "plain.mp3": (b"second choice", "ignored"),
         ".DS_Store": (b"", "ignored"), "no suffix": (b"", "ignored"), "silent.mid": (tune + b" ", "ignored"),
     }  # fmt: skip
@@ -93,7 +93,7 @@ def messy(
         (root / name).write_bytes(content)
         expected[name] = verdict
     expected["copy/a.wav"], expected["link.mid"] = "duplicate", "ignored"
-    expected["jig/0.mid"], expected["again.mid"] = "duplicate", "used"
+    expected["jig/0.mid"] = "duplicate"  # of equal ones the one with more labels is used
     (root / "link.mid").symlink_to(root / "jig" / "0.mid")
     return root, expected
 
@@ -101,7 +101,6 @@ def messy(
 def test_every_file_has_the_verdict_it_deserves(messy: tuple[Path, dict[str, str]]) -> None:
     root, expected = messy
     found = surveyed(root)
-    expected = {**expected, "again.beats": "label"}
     assert {path: file.verdict for path, file in verdicts(found).items()} == expected
     assert found.counts == {**dict.fromkeys(found.counts, 0), **Counter(expected.values())}
     assert len(set(expected.values())) == len(found.counts)
@@ -126,7 +125,7 @@ def test_a_style_with_markup_stays_in_its_row(tmp_path: Path, write_tunes: Calla
     write_tunes(tmp_path / "x", 1)
     (tmp_path / "x" / "jig").rename(tmp_path / "a|b\n*c*")
     row = next(line for line in surveyed(tmp_path).to_markdown().splitlines() if "\\*c" in line)
-    assert row.startswith("| a\\|b_\\*c\\* | 1 |") or row.startswith("| a\\|b\\n")
+    assert row.startswith("| a\\|b_\\*c\\* | 1 |")
 
 
 def test_damaged_sounds_are_rejected_with_their_reasons(tmp_path: Path, write_sound: Callable[..., Path]) -> None:
@@ -149,6 +148,7 @@ def test_a_wav_written_through_a_pipe_is_not_taken_for_cut(
 
 
 @pytest.mark.parametrize("suffix", ["wav", "aiff", "ogg", "flac"])
+@settings(max_examples=25)
 @given(share=st.floats(0.3, 0.98))
 def test_a_cut_recording_is_never_used(
     tmp_path_factory: pytest.TempPathFactory, write_sound: Callable[..., Path], suffix: str, share: float
@@ -156,7 +156,7 @@ def test_a_cut_recording_is_never_used(
     path = write_sound(tmp_path_factory.mktemp("cut") / f"a.{suffix}", seconds=3)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(BadInput, match="truncated|not audio|empty"):
+    with pytest.raises(BadInput, match=r"truncated|not audio|empty"):
         surveyed(path.parent)
 
 
@@ -198,52 +198,6 @@ def test_a_meter_that_has_no_token_is_known_before_preparation(tmp_path: Path, t
     midi.write(tmp_path / "odd.mid", tune(1, meter=Meter(13, 4)))
     midi.write(tmp_path / "rare.mid", tune(2, meter=Meter(7, 8)))
     assert {row.name: row.composes for row in surveyed(tmp_path).rows} == {"odd": "meter", "rare": ""}
-
-
-def test_versions_of_a_piece_are_in_one_split(tmp_path: Path, tune: Callable[..., Score]) -> None:
-    for seed in range(30):
-        score = tune(seed, bars=4)
-        midi.write(tmp_path / f"{seed}.mid", score)
-        midi.write(tmp_path / "versions" / f"{seed} higher.mid", score.transposed(5))
-        midi.write(tmp_path / "versions" / f"{seed} slower.mid", Score(score.notes, score.bars, 77.0))
-    rows = surveyed(tmp_path).rows
-    assert len({row.group for row in rows}) == 30
-    for seed in range(30):
-        mine = [row for row in rows if row.name.removeprefix("versions/").split()[0] == str(seed)]
-        assert len({row.group for row in mine}) == len({row.split for row in mine}) == 1 and len(mine) == 3
-    assert {row.split for row in rows} == {"train", "valid", "test"}
-
-
-def test_names_and_their_order_do_not_decide_the_split(tmp_path: Path, tune: Callable[..., Score]) -> None:
-    for seed in range(12):
-        midi.write(tmp_path / "a" / f"{seed}.mid", tune(seed))
-        midi.write(tmp_path / "a" / f"{seed}x.mid", tune(seed).transposed(1))
-        midi.write(tmp_path / "b" / f"{99 - seed}.mid", tune(seed))
-        midi.write(tmp_path / "b" / f"{99 - seed}-.mid", tune(seed).transposed(1))
-    one, other = surveyed(tmp_path / "a").rows, surveyed(tmp_path / "b").rows
-    assert {row.track: (row.group, row.split) for row in one} == {row.track: (row.group, row.split) for row in other}
-
-
-identities = st.integers(0, 10**9).map(lambda number: f"{number:032x}")
-
-
-@given(st.sets(identities, min_size=1, max_size=60), st.sets(identities, max_size=60))
-def test_new_pieces_move_no_old_ones_once_every_split_has_some(old: set[str], new: set[str]) -> None:
-    before, after = _splits(sorted(old), SETTINGS), _splits(sorted(old | new), SETTINGS)
-    drawn = _splits([*sorted(old), *(f"{number:032x}" for number in range(2000))], SETTINGS)
-    moved = {group for group in old if before[group] != after[group]}
-    if len(old) >= 3:
-        assert moved <= {group for group in old if before[group] != drawn[group] or after[group] != drawn[group]}
-        assert len(moved) <= 4
-    if {drawn[group] for group in old} == {"train", "valid", "test"}:
-        assert not moved and all(before[group] == drawn[group] for group in old)
-
-
-@given(st.sets(identities, min_size=1, max_size=12), st.floats(0.01, 0.4), st.floats(0.01, 0.4))
-def test_from_three_pieces_on_no_split_is_empty(groups: set[str], valid: float, test: float) -> None:
-    splits = _splits(sorted(groups), SurveySettings(valid_share=valid, test_share=test))
-    assert splits.keys() == groups
-    assert set(splits.values()) == ({"train", "valid", "test"} if len(groups) >= 3 else {"train"})
 
 
 def test_a_second_survey_opens_nothing(
@@ -341,7 +295,7 @@ def test_whatever_is_in_the_folder_the_counts_add_up(
 
 
 def test_a_score_of_many_meters_can_be_composed_from(tmp_path: Path, tune: Callable[..., Score]) -> None:
-    bars = tuple(Bar(index * 1920, Meter(4, 4)) for index in range(7)) + (Bar(7 * 1920, Meter(2, 4)),)
+    bars = (*(Bar(index * 1920, Meter(4, 4)) for index in range(7)), Bar(7 * 1920, Meter(2, 4)))
     midi.write(tmp_path / "a.mid", Score(tune(1, bars=7).notes, bars, 90.0))
     (row,) = surveyed(tmp_path).rows
     assert (row.composes, row.meter, row.bpm) == ("", "4/4", pytest.approx(90, rel=1e-5))

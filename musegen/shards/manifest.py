@@ -91,8 +91,8 @@ def _finish_commit(folder: Path) -> None:
         if staged.exists():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             staged.replace(folder / path)
-    for path in {(folder / path).parent for path in named}:
-        sync_folder(path)
+    for split in {(folder / path).parent for path in named}:
+        sync_folder(split)
     for stranger in sorted(folder.glob("split=*/*")):
         if stranger.relative_to(folder).as_posix() not in named:
             stranger.unlink()

@@ -23,7 +23,7 @@ from musegen.vocabulary import Vocabulary
 from musegen.workspace import Workspace
 
 HABITS, TRAINING, VOCABULARY = "habits.json", "training.json", "vocabulary.json"
-_MOST_KEYS = 8
+_MOST_KEYS = 4
 _POINTS_PER_CALL = 64
 
 
