@@ -68,10 +68,10 @@ def _retrain(workspace: Workspace) -> Outcome:
         "seconds": clock.seconds,
         "why_trained": tuple(why),
     }
-    if not why and report.is_registered(workspace):
+    if report.is_registered(workspace) and (not why or report.is_champion(workspace)):
         with clock.step("push"):
             pushed = versions.push(workspace)
-        words = f"corpus, parameters and model are those of the last retrain; its verdict stands: {_words(judged)}"
+        words = f"the model is that of the last retrain; its verdict stands: {_words(judged)}"
         return Outcome("nothing new", words, pushed=pushed, **evidence)
     with clock.step("deploy"):
         deployed = deploy_model()

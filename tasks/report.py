@@ -37,6 +37,12 @@ def is_registered(workspace: Workspace) -> bool:
     return deployment.is_registered(workspace)
 
 
+@step("is-champion")
+def is_champion(workspace: Workspace) -> bool:
+    """Whether the trained generator serves already."""
+    return deployment.is_champion(workspace)
+
+
 @step("deploy-generator")
 def deploy(workspace: Workspace, params: Params, report: Report) -> Deployed:
     """Register, and promote where the gate is met."""

@@ -61,6 +61,12 @@ def is_registered(workspace: Workspace) -> bool:
     return any(version.run_id == run_id for version in Registry(workspace).versions(GENERATOR))
 
 
+def is_champion(workspace: Workspace) -> bool:
+    """True if `models/generator` is the version that serves: the same data and settings were trained again."""
+    champion = Registry(workspace).find(GENERATOR, CHAMPION)
+    return champion is not None and champion.run_id == training_facts(workspace.generator)["run_id"]
+
+
 def promote_version(workspace: Workspace, which: str, why: str) -> str:
     """Make a version (number or alias) the champion; returns what happened in words."""
     registry = Registry(workspace)

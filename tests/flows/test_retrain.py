@@ -129,15 +129,6 @@ def test_lost_data_come_back_from_the_remote(workspace: Path, first: Any) -> Non
     assert musegen(workspace, "verify", "--json") == {"problems": []}
 
 
-def test_a_changed_shard_is_noticed(workspace: Path, first: Any) -> None:
-    shard = next((workspace / "data" / "composing" / "split=train").glob("*.parquet"))
-    sound = shard.read_bytes()
-    shard.chmod(0o644)
-    shard.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
-    assert "not what was committed" in musegen(workspace, "verify", code=1)
-    shard.write_bytes(sound)
-
-
 def test_the_champion_makes_pieces_as_asked(workspace: Path, first: Any, tmp_path: Path) -> None:
     words = ["generate", "--style", "jig", "--bpm", "110", "--key", "D", "--bars", "4", "-n", "2", "--seed", "7"]
     pieces = musegen(workspace, *words, "-o", str(tmp_path), "--json")["pieces"]
@@ -153,7 +144,6 @@ def test_the_champion_makes_pieces_as_asked(workspace: Path, first: Any, tmp_pat
 
 def test_what_a_person_gets_wrong_is_told_in_words(workspace: Path, first: Any, tmp_path: Path) -> None:
     assert "this model has learnt jig, reel" in musegen(workspace, "generate", "--style", "polka", code=2)
-    assert "not a key" in musegen(workspace, "generate", "--key", "H", code=2)
     assert "musegen init" in musegen(tmp_path, "retrain", code=2)
     set_param(workspace, "    width: 32", "    widht: 32")
     assert "generator.model.transformer.widht" in musegen(workspace, "retrain", code=2)
