@@ -76,12 +76,17 @@ class Report:
         """The figures a gate may ask for: likelihood, `as_asked`, and `style_accuracy`, `style_macro_recall`, ….
 
         The last are what `style` says of `"generated"`; of `"generated_without_meter"`, `style_accuracy_without_meter`.
+        `style_recall_beside_human` is how often an asked style is heard, over how often the same judge hears it in
+        human test pieces: what a style that can't be told apart costs both sides.
         """
         found = {**self.figures, **self.as_asked}
         for suffix in ("", "_without_meter"):
             for name in ("accuracy", "macro_recall", "macro_f1"):
                 value = self.style.get(f"generated{suffix}", {}).get(name)
                 found |= {f"style_{name}{suffix}": value} if value is not None else {}
+        human = self.style.get("human_test", {}).get("macro_recall")
+        if human and "style_macro_recall" in found:
+            found["style_recall_beside_human"] = found["style_macro_recall"] / human
         return found
 
     def to_json(self) -> dict[str, Any]:

@@ -103,6 +103,13 @@ def test_the_gate_is_given_likelihood_promises_and_style():
     assert "style_accuracy" not in full(style={}).for_gate()
 
 
+def test_the_judges_own_recall_on_human_pieces_is_the_measure_of_the_generated_ones():
+    heard = {"generated": {"macro_recall": 0.4}, "human_test": {"macro_recall": 0.5}}
+    assert full(style=heard).for_gate()["style_recall_beside_human"] == 0.8
+    deaf = {**heard, "human_test": {"macro_recall": 0.0}}
+    assert "style_recall_beside_human" not in full(style=deaf).for_gate()
+
+
 def test_written_files_are_whole_and_replace_older_ones(tmp_path):
     for report in (full(), full(data_sha256="cd34" * 16)):
         paths = report.write(tmp_path / "reports")

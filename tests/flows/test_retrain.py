@@ -25,6 +25,7 @@ TINY = {
     "    steps: 540": "    steps: 24",
     "    eval_every: 90": "    eval_every: 8",
     "    checkpoint_every: 90": "    checkpoint_every: 8",
+    "  cpu_workers: 2": "  cpu_workers: 1",
     "  shards: 8": "  shards: 4",
     "  variants: 4": "  variants: 1",
     "  pieces_per_style: 4": "  pieces_per_style: 2",
