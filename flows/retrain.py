@@ -37,13 +37,14 @@ def retrain() -> Outcome:
     """Skip what is not stale; one retrain a workspace at a time, a second one says so and leaves."""
     workspace = Workspace.current().checked()
     workspace.hidden.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(str(workspace.hidden / "retrain.lock"))
     try:
-        lock.acquire(timeout=0)
+        held = FileLock(str(workspace.hidden / "retrain.lock")).acquire(timeout=0)
     except Timeout:
         return story.write(workspace, Outcome("skipped", "another retrain of this workspace is running"))
-    with lock:
-        return story.write(workspace, _retrain(workspace))
+    with held:
+        outcome = story.write(workspace, _retrain(workspace))
+        versions.push(workspace)
+    return outcome
 
 
 def _retrain(workspace: Workspace) -> Outcome:
@@ -55,7 +56,8 @@ def _retrain(workspace: Workspace) -> Outcome:
         with clock.step("train"):
             train_model()
     with clock.step("evaluate"):
-        judged = evaluate_model() if versions.changes(workspace, "report") else report.read(workspace)
+        judged, anew = _judged(workspace)
+    standing = report.standing(workspace, judged)
     evidence: dict[str, Any] = {
         "tracks": len(prepared.survey.rows),
         "hours": prepared.survey.hours,
@@ -68,20 +70,26 @@ def _retrain(workspace: Workspace) -> Outcome:
         "seconds": clock.seconds,
         "why_trained": tuple(why),
     }
-    if report.is_registered(workspace) and (not why or report.is_champion(workspace)):
-        with clock.step("push"):
-            pushed = versions.push(workspace)
+    if standing.settled and (standing.serves or not anew):
         words = f"the model is that of the last retrain; its verdict stands: {_words(judged)}"
-        return Outcome("nothing new", words, pushed=pushed, **evidence)
+        return Outcome("nothing new", words, version=standing.version, champion=standing.champion, **evidence)
     with clock.step("deploy"):
         deployed = deploy_model()
-    with clock.step("push"):
-        pushed = versions.push(workspace)
     champion = deployed.version.number if deployed.promoted else deployed.champion_before
     decision = judged.verdict.outcome if judged.verdict else "not promoted"
-    return Outcome(
-        decision, deployed.words, version=deployed.version.number, champion=champion, pushed=pushed, **evidence
-    )
+    return Outcome(decision, deployed.words, version=deployed.version.number, champion=champion, **evidence)
+
+
+def _judged(workspace: Workspace) -> tuple[Report, bool]:
+    """The report of the model that is there, and whether it was made just now.
+
+    A report that is recorded is judged again where somebody else became champion since.
+    """
+    if not versions.changes(workspace, "report"):
+        judged = report.read(workspace)
+        if report.standing(workspace, judged).fairly_judged:
+            return judged, False
+    return evaluate_model(), True
 
 
 def _words(judged: Report) -> str:

@@ -24,6 +24,9 @@ def main() -> None:
     except MusegenError as error:
         say.print(f"[red]error:[/] {_escaped(str(error))}")
         sys.exit(2 if isinstance(error, BadParams) else 3 if isinstance(error, GateNotMet) else 1)
+    except OSError as error:
+        say.print(f"[red]error:[/] {_escaped(f'{error.filename}: {error.strerror}')}; give another path, or free space")
+        sys.exit(1)
 
 
 @app.callback()
@@ -134,16 +137,20 @@ def demo(
     workspace = Workspace.current()
     if not workspace.params.exists():
         params.write_template(workspace.root, "demo")
-    settings = params.load(workspace.checked().params)
-    say.print(commands.make_sample(workspace.corpus(settings.survey.corpus), tracks, seed=0))
+    corpus = params.load(workspace.checked().params).survey.corpus
+    if corpus != "sample":
+        raise BadParams(f"survey.corpus: {corpus} is your own; run `musegen retrain`, or the demo in an empty folder")
+    say.print(commands.make_sample(workspace.corpus(corpus), tracks, seed=0))
     _open_workspace()
     from flows.retrain import retrain as run
 
     outcome = run()
     typer.echo(outcome.to_text())
-    composer, version = commands.fetched_composer(workspace, "champion")
+    composer, version = commands.fetched_composer(workspace, "challenger" if outcome.champion is None else "champion")
     files = commands.write_pieces(composer, version, commands.demo_requests(composer), out)
     typer.echo("\n".join(f"piece     {piece.midi.with_suffix('.{mid,wav,png,json}')}" for piece in files))
+    if outcome.gate_failed:
+        raise GateNotMet(outcome.reason)
 
 
 @app.command()
@@ -170,7 +177,7 @@ def generate(
         "style": style, "bpm": bpm, "key": key, "meter": meter, "bars": bars, "seed": seed, "prompt": prompt,
         "temperature": temperature, "top_p": top_p, "accidentals": accidentals,
     }  # fmt: skip
-    files = generate_pieces(Workspace.current(), asked, count, model, out)
+    files = generate_pieces(Workspace.current().checked(), asked, count, model, out)
     listed = [{"midi": str(piece.midi), "measured": piece.measured, "asked": piece.asked} for piece in files]
     words = "\n".join(str(piece.midi.with_suffix(".{mid,wav,png,json}")) for piece in files)
     _answer({"pieces": listed}, words, as_json)
@@ -181,7 +188,7 @@ def status(as_json: AsJson = False) -> None:
     """The versions of the generator, who serves, and what the last retrain did."""
     from musegen.commands import describe_status
 
-    content, words = describe_status(Workspace.current())
+    content, words = describe_status(Workspace.current().checked())
     _answer(content, words, as_json)
 
 
@@ -190,7 +197,7 @@ def promote(version: Annotated[int, typer.Argument(help="The number of a registe
     """Make a version the champion; the old one becomes `previous`."""
     from musegen.stages.deploy import promote_version
 
-    say.print(promote_version(Workspace.current(), str(version), "promoted by hand"))
+    say.print(promote_version(Workspace.current().checked(), str(version), "promoted by hand"))
 
 
 @app.command()
@@ -198,7 +205,16 @@ def rollback() -> None:
     """Make the previous champion the champion again."""
     from musegen.stages.deploy import promote_version
 
-    say.print(promote_version(Workspace.current(), "previous", "rolled back by hand"))
+    say.print(promote_version(Workspace.current().checked(), "previous", "rolled back by hand"))
+
+
+@app.command()
+def pull(as_json: AsJson = False) -> None:
+    """Bring the recorded data and model back from the DVC remote, and check them."""
+    from musegen import versions
+
+    versions.pull(Workspace.current().checked())
+    verify(as_json)
 
 
 @app.command()

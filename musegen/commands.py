@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from musegen import midi, outcome, params, pieces, terminal
-from musegen.corpora import sample
+from musegen.corpora import journal, sample
 from musegen.errors import BadInput, BadParams, about
 from musegen.generate import Composer, Request, SamplingSettings
 from musegen.pieces import PieceFiles
@@ -21,7 +21,9 @@ from musegen.workspace import Workspace
 
 
 def make_sample(folder: Path, tracks: int, seed: int) -> str:
-    """Make the sample corpus and say in a line what it holds."""
+    """Make the sample corpus and say in a line what it holds; raises `BadParams` for somebody's own folder."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / journal.MANIFEST).exists():
+        raise BadParams(f"{folder}: it holds other files already; name an empty or a new folder for the sample corpus")
     with terminal.bar("sample", "tracks") as tell:
         made = sample.make(folder, tracks=tracks, seed=seed, on_progress=tell)
     styles = ", ".join(f"{count} {style}" for style, count in made.styles.items())

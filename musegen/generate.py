@@ -43,8 +43,6 @@ class Habits:
     bpm: float
     meter: str
     keys: tuple[str, ...]
-    bars: int
-    tracks: int
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ class Composer:
             raise BadParams(f"bars {request.bars}: a piece has 1 to 1024; choose a number in between")
         random = np.random.default_rng([request.seed, 1])
         style = request.style or (str(random.choice(sorted(self.habits))) if self.habits else None)
-        usual = self.habits.get(style or "", Habits(120.0, "4/4", ("C",), 16, 0))
+        usual = self.habits.get(style or "", Habits(120.0, "4/4", ("C",)))
         prompt = request.prompt
         return Request(
             style=style,

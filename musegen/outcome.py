@@ -29,7 +29,6 @@ class Outcome:
     baseline_nll_per_note: float | None = None
     version: int | None = None
     champion: int | None = None
-    pushed: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -73,7 +72,7 @@ class Outcome:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with (folder / "history.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"at": now, **self.to_json()}) + "\n")
-        path = folder / "latest.md"
+        path = folder / ("skipped.md" if self.decision == "skipped" else "latest.md")
         path.write_text(f"# Retrain of {now}\n\n{self.to_markdown()}", encoding="utf-8")
         return path
 

@@ -2,14 +2,16 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
+from musegen.corpora import LOADERS
 from musegen.errors import BadParams
 from musegen.evaluation.counts import CountSettings
 from musegen.evaluation.gate import GateSettings
+from musegen.evaluation.report import FOR_GATE
 from musegen.generate import SamplingSettings
 from musegen.models import ModelSettings, TransformerSettings
 from musegen.prepare import ComposingSettings
@@ -38,6 +40,13 @@ class ReportSettings(Settings):
     sampling: SamplingSettings = Field(default_factory=SamplingSettings)
     counts: CountSettings = Field(default_factory=CountSettings)
     gate: GateSettings = Field(default_factory=GateSettings)
+
+    @model_validator(mode="after")
+    def _floors_are_measured(self) -> Self:
+        unknown = sorted(name for name in self.gate.floors if name.split(".")[0] not in FOR_GATE)
+        if unknown:
+            raise ValueError(f"gate.floors: nothing measures {', '.join(unknown)}; choose from {', '.join(FOR_GATE)}")
+        return self
 
 
 class Params(Settings):
@@ -107,18 +116,20 @@ def load(path: Path) -> Params:
     except (YAMLError, UnicodeDecodeError) as error:
         raise BadParams(f"{path}: it is not YAML ({error}); correct it") from error
     if not isinstance(content, dict):
-        raise BadParams(f"{path}: it has no sections; run `musegen init` for a fresh one")
+        raise BadParams(f"{path}: it has no sections; delete it and run `musegen init` for a fresh one")
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        raise BadParams(f"{path}:\n" + "\n".join(_explain(problem) for problem in error.errors())) from error
+        raise BadParams(f"{path}:\n" + "\n".join(_explain(problem, content) for problem in error.errors())) from error
 
 
 def write_template(folder: Path, preset: str, corpus: str | None = None, layout: str | None = None) -> None:
-    """Put `params.yaml` of a preset and `dvc.yaml` into `folder`, comments kept; files that are there stay.
+    """Put `params.yaml` of a preset and `dvc.yaml` into `folder`, comments kept.
 
-    Raises `BadParams` for a preset that does not exist.
+    Raises `BadParams` for a preset or layout that does not exist, and where params.yaml is there already.
     """
+    if (folder / "params.yaml").exists():
+        raise BadParams(f"{folder / 'params.yaml'}: it is there already; edit it, or delete it for a fresh one")
     if preset not in PRESETS:
         raise BadParams(f"preset {preset!r}: there is none of that name; choose one of {', '.join(PRESETS)}")
     yaml = YAML()
@@ -132,12 +143,16 @@ def write_template(folder: Path, preset: str, corpus: str | None = None, layout:
             for section in sections:
                 node = node[section]
             node[name] = value
+    if layout is not None and layout not in LOADERS:
+        raise BadParams(f"layout {layout!r}: unknown; choose one of {', '.join(LOADERS)}")
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "params.yaml").exists():
-        with (folder / "params.yaml").open("w", encoding="utf-8") as file:
-            yaml.dump(tree, file)
+    with (folder / "params.yaml").open("w", encoding="utf-8") as file:
+        yaml.dump(tree, file)
     if not (folder / "dvc.yaml").exists():
         (folder / "dvc.yaml").write_text(_template("dvc.yaml"), encoding="utf-8")
+
+
+_KINDS = frozenset({"transformer", "gru", "lstm", "transpose", "tempo"})
 
 
 def _template(name: str) -> str:
@@ -148,8 +163,15 @@ def _template(name: str) -> str:
     return (Path(__file__).parent.parent / name).read_text(encoding="utf-8")
 
 
-def _explain(problem: Any) -> str:
-    place = ".".join(str(part) for part in problem["loc"])
+def _explain(problem: Any, content: Any) -> str:
+    """One line: the path as it stands in the file, without the kinds that pydantic puts in between."""
+    parts, node = [], content
+    for index, part in enumerate(problem["loc"]):
+        inside = part in node if isinstance(node, dict) else isinstance(part, int)
+        if inside or (index == len(problem["loc"]) - 1 and part not in _KINDS):
+            parts.append(str(part))
+            node = node[part] if inside and node else None
+    place = ".".join(parts)
     if problem["type"] == "extra_forbidden":
         return f"  {place}: there is no such parameter; correct its name or remove it"
     return f"  {place}: {problem['msg'].removeprefix('Value error, ')}, not {problem['input']!r}; correct it"

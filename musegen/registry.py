@@ -77,10 +77,16 @@ class Registry:
             for start in range(0, len(metrics), _METRICS_PER_CALL):
                 self._client.log_batch(run_id, metrics=metrics[start : start + _METRICS_PER_CALL])
 
-    def log_files(self, run_id: str, folder: Path, place: str) -> None:
-        """Keep a folder with the run, under `place`."""
+    def knows(self, run_id: str) -> bool:
+        """True if there is such a run."""
         with _answering(self.address):
-            self._client.log_artifacts(run_id, str(folder), place)
+            try:
+                self._client.get_run(run_id)
+            except MlflowException as error:
+                if _not_found(error):
+                    return False
+                raise
+        return True
 
     def end_run(self, run_id: str, status: str = "FINISHED") -> None:
         """Close a run: `"FINISHED"`, `"FAILED"` or `"KILLED"`."""
@@ -90,15 +96,23 @@ class Registry:
     def register(self, name: str, run_id: str, bundle: Path, tags: Mapping[str, str], words: str) -> ModelVersion:
         """Keep `bundle` with the run and make it the next version of `name`, pinned by the hash of all its files.
 
-        A run is registered once: the second call returns the version of the first.
+        A run is registered once: the second call returns the version of the first, with `tags` as they are now.
+        Raises `BadParams` where this MLflow does not know the run.
         """
         hashes = hashes_of(bundle)
         (bundle / FILES).write_text(json.dumps(hashes, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        if not self.knows(run_id):
+            raise BadParams(
+                f"run {run_id}: the MLflow at {self.address} does not know it, the model was trained beside another; "
+                "point MLFLOW_TRACKING_URI at that one, or delete models/generator and retrain"
+            )
         with _answering(self.address):
             if not any(model.name == name for model in self._client.search_registered_models(f"name='{name}'")):
                 self._client.create_registered_model(name)
             known = self._client.search_model_versions(f"name='{name}' and run_id='{run_id}'")
             if known:
+                for tag, value in tags.items():
+                    self._client.set_model_version_tag(name, known[0].version, tag, value)
                 return self.version(name, str(known[0].version))
             self._client.log_artifacts(run_id, str(bundle), BUNDLE)
             source = f"{self._client.get_run(run_id).info.artifact_uri}/{BUNDLE}"
@@ -169,16 +183,20 @@ class Registry:
         folder = self._workspace.hidden / "fetched" / f"{version.name}-{version.number}-{expected[:12]}"
         if not (folder / FILES).exists():
             with _only_one(self._workspace.hidden / "fetch.lock"), _answering(self.address):
-                shutil.rmtree(folder, ignore_errors=True)
-                arriving = folder.with_name(f".{folder.name}")
-                shutil.rmtree(arriving, ignore_errors=True)
-                mlflow.artifacts.download_artifacts(
-                    run_id=version.run_id, artifact_path=BUNDLE, dst_path=str(arriving), tracking_uri=self.address
-                )
-                (arriving / BUNDLE).replace(folder)
-                arriving.rmdir()
+                if not (folder / FILES).exists():
+                    self._download(version, folder)
         check_files(folder, expected)
         return folder
+
+    def _download(self, version: ModelVersion, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        arriving = folder.with_name(f".{folder.name}")
+        shutil.rmtree(arriving, ignore_errors=True)
+        mlflow.artifacts.download_artifacts(
+            run_id=version.run_id, artifact_path=BUNDLE, dst_path=str(arriving), tracking_uri=self.address
+        )
+        (arriving / BUNDLE).replace(folder)
+        arriving.rmdir()
 
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)

@@ -25,9 +25,3 @@ def make_composing(workspace: Workspace, params: Params) -> Prepared:
     """Stale shards are made on Ray, then committed."""
     with shown("prepare", "shards") as tell:
         return corpus.make_composing(workspace, params, tell)
-
-
-@step("count-stale-shards")
-def stale_shards(workspace: Workspace, params: Params) -> int:
-    """How many shards a change of corpus, parameters or code has made stale."""
-    return corpus.stale_shards(workspace, params)

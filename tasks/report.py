@@ -8,7 +8,7 @@ from musegen.evaluation.report import Report
 from musegen.params import Params
 from musegen.stages import deploy as deployment
 from musegen.stages import report as evaluation
-from musegen.stages.deploy import Deployed
+from musegen.stages.deploy import Deployed, Standing
 from musegen.workspace import Workspace
 from tasks.progress import shown
 from tasks.step import step
@@ -31,16 +31,10 @@ def read(workspace: Workspace) -> Report:
     return evaluation.read_report(workspace)
 
 
-@step("is-registered")
-def is_registered(workspace: Workspace) -> bool:
-    """Whether the trained generator is a version already."""
-    return deployment.is_registered(workspace)
-
-
-@step("is-champion")
-def is_champion(workspace: Workspace) -> bool:
-    """Whether the trained generator serves already."""
-    return deployment.is_champion(workspace)
+@step("standing-in-registry")
+def standing(workspace: Workspace, report: Report) -> Standing:
+    """Which version the trained generator is, and whether all is done with it."""
+    return deployment.standing_of(workspace, report)
 
 
 @step("deploy-generator")

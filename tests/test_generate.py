@@ -16,8 +16,8 @@ from musegen.tokens import TokenizerSettings
 from musegen.vocabulary import Vocabulary
 
 HABITS = {
-    "jig": Habits(bpm=165.0, meter="6/8", keys=("D", "G"), bars=16, tracks=9),
-    "chorale": Habits(bpm=80.0, meter="4/4", keys=("Am",), bars=12, tracks=5),
+    "jig": Habits(bpm=165.0, meter="6/8", keys=("D", "G")),
+    "chorale": Habits(bpm=80.0, meter="4/4", keys=("Am",)),
 }
 
 

@@ -27,7 +27,7 @@ def test_the_file_in_the_repository_is_valid_and_complete() -> None:
 
 
 def test_an_unknown_key_is_refused_by_its_path(tmp_path: Path) -> None:
-    with pytest.raises(BadParams, match=r"generator\.model\.transformer\.widht: there is no such parameter"):
+    with pytest.raises(BadParams, match=r"generator\.model\.widht: there is no such parameter"):
         params.load(changed(tmp_path, "    width:", "    widht:"))
 
 
@@ -36,7 +36,7 @@ def test_an_unknown_key_is_refused_by_its_path(tmp_path: Path) -> None:
     [
         ("  shards: 8", "  shards: many", "composing.shards"),
         ("kind: transpose", "kind: transpoze", "composing.augmentations.0"),
-        ("highest: 2", "highest: -9", "composing.augmentations.0.transpose"),
+        ("highest: 2", "highest: -9", "composing.augmentations.0"),
         ("valid_share: 0.1", "valid_share: 0.9", "survey"),
         ("layout: folder", "layout: shelf", "survey.layout"),
         ("kind: transformer", "kind: perceptron", "generator.model"),
@@ -84,10 +84,16 @@ def test_presets_grow() -> None:
     assert sizes == sorted(sizes) and len(set(sizes)) == 4
 
 
-def test_init_leaves_files_that_are_there(tmp_path: Path) -> None:
+def test_init_leaves_a_params_file_that_is_there_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("mine")
-    params.write_template(tmp_path, "demo")
+    with pytest.raises(BadParams, match="there already"):
+        params.write_template(tmp_path, "demo")
     assert (tmp_path / "params.yaml").read_text() == "mine"
+
+
+def test_a_floor_that_nothing_measures_is_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(BadParams, match="style_acuracy"):
+        params.load(changed(tmp_path, "      share_in_key:", "      style_acuracy:"))
 
 
 def test_an_unknown_preset_is_refused(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ import ray.train
 import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer, get_device, prepare_model
+from ray.train.v2.api.exceptions import TrainingFailedError
 
-from musegen.cluster.connect import cluster_gpus, connected
+from musegen.cluster.connect import cluster_cpus, cluster_gpus, connected
 from musegen.errors import MusegenError
 from musegen.models import ModelSettings
 from musegen.shards import reader
@@ -46,17 +47,18 @@ def train_on_cluster(
 ) -> TrainingResult:
     """Train until done; a run that was cut short goes on from its newest valid checkpoint.
 
-    One worker an accelerator where the cluster has any, else `cpu_workers` of one thread each. Failed workers are
-    replaced three times.
+    One worker an accelerator where the cluster has any, else `cpu_workers` of one thread each, as far as there are
+    processors: the order of the data does not depend on it. Failed workers are replaced three times.
     """
     with connected():
         gpus = cluster_gpus()
+        workers = gpus or max(1, min(cpu_workers, cluster_cpus()))
         work: Any = _work  # its result comes back from the first worker; the annotation of TorchTrainer knows none
         trainer = TorchTrainer(
             work,
             train_loop_config={"job": job},
             torch_config=TorchConfig(backend="nccl" if gpus else "gloo", timeout_s=_COLLECTIVE_TIMEOUT_SECONDS),
-            scaling_config=ScalingConfig(num_workers=gpus or cpu_workers, use_gpu=bool(gpus)),
+            scaling_config=ScalingConfig(num_workers=workers, use_gpu=bool(gpus)),
             run_config=RunConfig(
                 # Never the name of an earlier run: Ray would resume its own state, and we resume ours.
                 name=f"train-{uuid.uuid4().hex[:12]}",
@@ -64,12 +66,25 @@ def train_on_cluster(
                 failure_config=FailureConfig(max_failures=_FAILURES),
             ),
         )
-        with _following(job.run / PROGRESS, on_progress):
-            outcome = trainer.fit()
+        try:
+            with _following(job.run / PROGRESS, on_progress):
+                outcome = trainer.fit()
+        except TrainingFailedError as error:
+            raise _explained(job, error) from error
     result = getattr(outcome, "return_value", None)
     if not isinstance(result, TrainingResult):
-        raise MusegenError(f"{job.run}: training ended without a result ({outcome.error}); see the Ray logs beside it")
+        raise MusegenError(f"{job.run}: training ended without a result ({outcome.error}); run it again")
     return result
+
+
+def _explained(job: TrainingJob, error: TrainingFailedError) -> MusegenError:
+    """What a worker said of itself, else that training failed, with the last words."""
+    for failure in getattr(error, "worker_failures", {}).values():
+        cause = getattr(failure, "cause", failure)
+        if isinstance(cause, MusegenError):
+            return cause
+    last = next(reversed(str(error).strip().splitlines()), "no words")
+    return MusegenError(f"{job.run}: training failed ({last}); what is saved stays, run it again to go on")
 
 
 def _work(config: dict[str, Any]) -> TrainingResult:

@@ -20,6 +20,13 @@ _ROWS = {
     "notes": "test notes",
     "pieces": "test pieces",
 }
+FOR_GATE = (
+    "nll_per_note", "nll_per_bar", "nll_per_token", "accuracy", "precision", "recall", "f1", "families", "notes",
+    "pieces", "tokens", "bpm_as_asked", "meter_as_asked", "bars_as_asked", "key_as_asked", "share_in_key",
+    "style_accuracy", "style_macro_recall", "style_macro_f1", "style_accuracy_without_meter",
+    "style_macro_recall_without_meter", "style_macro_f1_without_meter", "style_recall_beside_human",
+)  # fmt: skip
+"""The figures that a gate may ask for; dots lead inside, as in `families.pitch.f1`."""
 _PIECE_FACTS = ("style", "key", "meter", "bpm", "bars")
 _DEFINITIONS = {
     "NLL": "mean negative log-likelihood of music the model has not seen, in nats: one less, and each note was held "

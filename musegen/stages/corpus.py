@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 from musegen import catalogue, prepare
 from musegen.cluster.shards import make_dataset
-from musegen.errors import BadInput
 from musegen.params import Params
-from musegen.shards import manifest
 from musegen.shards.manifest import Manifest
 from musegen.survey import Survey, survey
 from musegen.survey_cache import SurveyCache
@@ -33,17 +31,6 @@ def survey_corpus(
         cache.close()
     catalogue.write(workspace.data, found.rows, found.rejects)
     return found
-
-
-def stale_shards(workspace: Workspace, params: Params) -> int:
-    """How many shards of the composing dataset are not what the catalogue, the parameters and the code ask for."""
-    try:
-        made = manifest.load(workspace.composing)
-    except BadInput:
-        made = None
-    plans = _plans(workspace, params)
-    dropped = {shard.path for shard in made.shards} - {plan.path for plan in plans} if made else set()
-    return len(prepare.stale(plans, made, workspace.composing)) + len(dropped)
 
 
 def make_composing(

@@ -55,16 +55,36 @@ def deploy_generator(workspace: Workspace, params: Params, report: Report, tags:
     return Deployed(version, passed, before.number if before else None, words)
 
 
-def is_registered(workspace: Workspace) -> bool:
-    """True if `models/generator` is a version already."""
+@dataclass(frozen=True)
+class Standing:
+    """How the trained generator stands in the registry: its version if it has one, and whether all is done with it.
+
+    `settled`: registered, and promoted where its report says so (a later rollback by hand is respected).
+    `serves`: it is the champion. `fairly_judged`: the report compares it with the champion of today.
+    """
+
+    version: int | None
+    champion: int | None
+    settled: bool
+    serves: bool
+    fairly_judged: bool
+
+
+def standing_of(workspace: Workspace, report: Report) -> Standing:
+    """Hold `models/generator` and its report against the registry."""
+    registry = Registry(workspace)
     run_id = training_facts(workspace.generator)["run_id"]
-    return any(version.run_id == run_id for version in Registry(workspace).versions(GENERATOR))
-
-
-def is_champion(workspace: Workspace) -> bool:
-    """True if `models/generator` is the version that serves: the same data and settings were trained again."""
-    champion = Registry(workspace).find(GENERATOR, CHAMPION)
-    return champion is not None and champion.run_id == training_facts(workspace.generator)["run_id"]
+    mine = next((version for version in registry.versions(GENERATOR) if version.run_id == run_id), None)
+    champion = registry.find(GENERATOR, CHAMPION)
+    serves = mine is not None and champion is not None and champion.number == mine.number
+    passed = report.verdict is not None and report.verdict.passed
+    return Standing(
+        version=mine.number if mine else None,
+        champion=champion.number if champion else None,
+        settled=mine is not None and (not passed or serves or "promoted.why" in mine.tags),
+        serves=serves,
+        fairly_judged=serves or (report.champion or {}).get("version") == (champion.number if champion else None),
+    )
 
 
 def promote_version(workspace: Workspace, which: str, why: str) -> str:

@@ -6,13 +6,14 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from musegen.cluster.train import TrainingJob, train_on_cluster
-from musegen.errors import BadInput
+from musegen.errors import BadInput, Unavailable
 from musegen.generate import Composer, Habits
 from musegen.params import Params
 from musegen.registry import GENERATOR_EXPERIMENT, Point, Registry
@@ -68,9 +69,12 @@ def train_generator(
     """
     data_sha256 = manifest.load(workspace.composing).data_sha256
     learnt = reader.read(workspace.composing, "train")
-    if not learnt or not reader.read(workspace.composing, "valid"):
+    empty = [split for split in reader.SPLITS if not reader.read(workspace.composing, split)]
+    if empty:
         raise BadInput(
-            f"{workspace.composing}: it has too few pieces for a train and a valid split; add recordings", "too few"
+            f"{workspace.composing}: no piece with notes and downbeats fell into {' and '.join(empty)}; add music, or "
+            "raise survey.valid_share and survey.test_share",
+            "too few",
         )
     run = _run_folder(workspace, params, data_sha256)
     vocabulary = Vocabulary.create(params.composing.tokens, tuple(row.style for row in learnt if row.style))
@@ -116,8 +120,6 @@ def habits_of(examples: list[Example]) -> dict[str, Habits]:
             bpm=float(round(median([row.bpm for row in rows if row.bpm] or [120.0]))),
             meter=Counter(row.meter for row in rows).most_common(1)[0][0],
             keys=tuple(key for key, _ in Counter(row.key for row in rows if row.key).most_common(_MOST_KEYS)) or ("C",),
-            bars=int(median(row.bars for row in rows)),
-            tracks=len(rows),
         )
         for style, rows in sorted(by_style.items())
     }
@@ -146,11 +148,12 @@ class _Curves:
             Point(name, float(value), progress.step, now) for name, value in values.items() if value is not None
         ]
         if len(self._waiting) >= _POINTS_PER_CALL:
-            self._send()
+            with suppress(Unavailable):  # the points wait for the next try, the training does not
+                self._send()
 
     def _send(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        self._registry.log_points(self._run_id, waiting)
+        self._registry.log_points(self._run_id, self._waiting)
+        self._waiting = []
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._send()
@@ -161,17 +164,18 @@ _CURVES = ("train_nll_per_token", "valid_nll_per_note", "learning_rate", "tokens
 
 
 def _run_folder(workspace: Workspace, params: Params, data_sha256: str) -> Path:
-    key = f"{data_sha256} {params.generator.fingerprint()} {params.composing.tokens.fingerprint()}"
+    settings = (params.generator.model, params.generator.training, params.composing.tokens)
+    key = " ".join([data_sha256, *(part.fingerprint() for part in settings)])
     folder = workspace.runs / f"generator-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def _tracked_run(registry: Registry, run: Path, params: Params, tags: Mapping[str, str]) -> str:
-    """The MLflow run of this run folder, opened at the first start."""
+    """The MLflow run of this run folder, opened at the first start, or anew where this MLflow lacks it."""
     note = run / "mlflow-run-id"
-    if note.exists():
-        return note.read_text(encoding="utf-8").strip()
+    if note.exists() and registry.knows(known := note.read_text(encoding="utf-8").strip()):
+        return known
     run_id = registry.start_run(GENERATOR_EXPERIMENT, run.name, params.model_dump(mode="json"), tags)
     note.write_text(run_id + "\n", encoding="utf-8")
     return run_id

@@ -223,8 +223,9 @@ def _illustrated(
     if heard:
         pictures.confusion(heard["confusion"], heard["labels"], folder / "styles.png")
         drawn["Styles asked and heard"] = "styles.png"
+    model = {"name": GENERATOR, "version": 0, "data_sha256": report.data_sha256}
     firsts = {piece.request.style: piece for piece in reversed(composed)}
-    for files in pieces.write(list(reversed(firsts.values())), folder / PIECES, {"name": GENERATOR, "version": 0}):
+    for files in pieces.write(list(reversed(firsts.values())), folder / PIECES, model):
         drawn[files.picture.stem] = f"{PIECES}/{files.picture.name}"
     return replace(report, pictures=drawn)
 

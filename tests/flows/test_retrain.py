@@ -147,7 +147,7 @@ def test_what_a_person_gets_wrong_is_told_in_words(workspace: Path, first: Any, 
     assert "this model has learnt jig, reel" in musegen(workspace, "generate", "--style", "polka", code=2)
     assert "musegen init" in musegen(tmp_path, "retrain", code=2)
     set_param(workspace, "    width: 32", "    widht: 32")
-    assert "generator.model.transformer.widht" in musegen(workspace, "retrain", code=2)
+    assert "generator.model.widht" in musegen(workspace, "retrain", code=2)
     set_param(workspace, "    widht: 32", "    width: 32")
 
 
