@@ -15,7 +15,7 @@ class TrainingSettings(Settings):
     """
 
     seed: int = 0
-    steps: int = Field(540, ge=1)
+    steps: int = Field(400, ge=1)
     global_batch: int = Field(12, ge=1)
     optimizer: Literal["muon", "adamw"] = "muon"
     learning_rate: float = Field(0.012, gt=0)
@@ -26,8 +26,8 @@ class TrainingSettings(Settings):
     clip: float = Field(1.0, gt=0)
     ema: float = Field(0.98, ge=0, lt=1)
     forget: float = Field(0.1, ge=0, le=1)
-    eval_every: int = Field(90, ge=1)
-    valid_pieces: int = Field(48, ge=1)
+    eval_every: int = Field(100, ge=1)
+    valid_pieces: int = Field(32, ge=1)
     patience: int = Field(5, ge=1)
-    checkpoint_every: int = Field(90, ge=1)
+    checkpoint_every: int = Field(100, ge=1)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -22,9 +22,9 @@ STYLES = {"jig": Meter(6, 8), "reel": Meter(4, 4)}
 TINY = {
     "    layers: 4": "    layers: 1",
     "    width: 128": "    width: 32",
-    "    steps: 540": "    steps: 24",
-    "    eval_every: 90": "    eval_every: 8",
-    "    checkpoint_every: 90": "    checkpoint_every: 8",
+    "    steps: 400": "    steps: 24",
+    "    eval_every: 100": "    eval_every: 8",
+    "    checkpoint_every: 100": "    checkpoint_every: 8",
     "  cpu_workers: 2": "  cpu_workers: 1",
     "  shards: 8": "  shards: 4",
     "  variants: 4": "  variants: 1",

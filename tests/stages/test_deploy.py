@@ -1,4 +1,4 @@
-"""What is still to be done with a trained model is read off the registry, so that a kill at any point is made up for."""
+"""What is still to be done with a trained model is read off the registry, whatever killed the run before."""
 
 import json
 
