@@ -47,7 +47,7 @@ def start(workspace: Workspace) -> None:
 def changes(workspace: Workspace, stage: str) -> list[str]:
     """Why `stage` ought to run, in words; empty when it is recorded and nothing it depends on has changed."""
     with _repo(workspace) as repo:
-        status: dict[str, Any] = repo.status(targets=[stage])
+        status: dict[str, Any] = repo.status(targets=[_target(stage)])
     return [words for entries in status.values() for entry in entries for words in _words(entry)]
 
 
@@ -55,7 +55,7 @@ def record(workspace: Workspace, stages: Sequence[str]) -> None:
     """Write the present outputs and parameters of `stages` to dvc.lock and the cache, as if DVC had run them."""
     with _repo(workspace) as repo:
         for stage in stages:
-            repo.commit(stage, force=True)
+            repo.commit(_target(stage), force=True)
 
 
 def push(workspace: Workspace) -> int:
@@ -67,7 +67,7 @@ def push(workspace: Workspace) -> int:
 def pull(workspace: Workspace, stages: Sequence[str] = ()) -> None:
     """Bring the recorded outputs back from the remote."""
     with _repo(workspace) as repo:
-        repo.pull(targets=list(stages) or None)
+        repo.pull(targets=[_target(stage) for stage in stages] or None)
 
 
 def code_revision(workspace: Workspace) -> str:
@@ -80,6 +80,11 @@ def code_revision(workspace: Workspace) -> str:
                 return str(repo.scm.get_rev())
         except (SCMError, NoSCMError):
             return "none"
+
+
+def _target(stage: str) -> str:
+    """The stage by its file: a bare name that DVC does not know, it takes for a file or a pattern."""
+    return f"dvc.yaml:{stage}"
 
 
 @contextmanager
