@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from miditok import REMI, TokenizerConfig
@@ -43,11 +44,10 @@ def main() -> None:
         )
     )  # fmt: skip
     written = []
-    for index, score in enumerate(scores):
-        path = Path(f"/tmp/musegen-bench-{index}.mid")
-        midi.write(path, score)
-        written.append(SymusicScore(path))
-        path.unlink()
+    with TemporaryDirectory() as folder:
+        for score in scores:
+            midi.write(Path(folder) / "piece.mid", score)
+            written.append(SymusicScore(Path(folder) / "piece.mid"))
     figures = paired(
         lambda: [ours.encode(score) for score in scores], lambda: [peer.encode(score) for score in written]
     )
