@@ -25,7 +25,7 @@ def main() -> None:
         say.print(f"[red]error:[/] {_escaped(str(error))}")
         sys.exit(2 if isinstance(error, BadParams) else 3 if isinstance(error, GateNotMet) else 1)
     except OSError as error:
-        say.print(f"[red]error:[/] {_escaped(f'{error.filename}: {error.strerror}')}; give another path, or free space")
+        say.print(f"[red]error:[/] {_escaped(str(error))}; give another path, or free space")
         sys.exit(1)
 
 

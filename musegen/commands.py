@@ -5,6 +5,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from musegen import midi, outcome, params, pieces, terminal
 from musegen.corpora import journal, sample
 from musegen.errors import BadInput, BadParams, about
@@ -83,8 +85,9 @@ def request_of(asked: Mapping[str, Any]) -> Request:
     sampling = {name: asked[name] for name in ("temperature", "top_p", "accidentals")}
     try:
         settings = SamplingSettings.model_validate(sampling)
-    except ValueError as error:
-        raise BadParams(f"sampling: {error}") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise BadParams(f"{problem['loc'][0]} {problem['input']}: {problem['msg'].lower()}; choose another") from error
     return Request(
         style=asked["style"],
         bpm=asked["bpm"],
