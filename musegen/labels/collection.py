@@ -6,8 +6,11 @@ from typing import Any, Self
 from musegen.change import Change
 from musegen.labels.base import Label
 from musegen.labels.beats import Beats
+from musegen.labels.chords import Chords
 from musegen.labels.notes import Notes
 from musegen.labels.style import Style
+from musegen.labels.tempo import Tempo
+from musegen.labels.tonality import Tonality
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,9 @@ class Labels:
     style: Style | None = None
     notes: Notes | None = None
     beats: Beats | None = None
+    tempo: Tempo | None = None
+    tonality: Tonality | None = None
+    chords: Chords | None = None
 
     def known(self) -> dict[str, Label]:
         """The labels that are there, by kind."""
