@@ -1,7 +1,10 @@
 """MIDI files keep what a score says, and no damaged one stops a survey."""
 
+import contextlib
+import os
 import struct
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +30,23 @@ def length(ticks: int) -> bytes:
 
 
 def file_of(*events: tuple[int, bytes], division: int = 480) -> bytes:
-    body = b"".join(length(delta) + event for delta, event in [*events, (0, b"\xff\x2f\x00")])
-    return b"MThd" + struct.pack(">IHHh", 6, 0, 1, division) + b"MTrk" + struct.pack(">I", len(body)) + body
+    return tracks_of(events, kind=0, division=division)
+
+
+def tracks_of(*tracks: Sequence[tuple[int, bytes]], kind: int = 1, division: int = 480) -> bytes:
+    content = b"MThd" + struct.pack(">IHHh", 6, kind, len(tracks), division)
+    for events in tracks:
+        body = b"".join(length(delta) + event for delta, event in [*events, (0, b"\xff\x2f\x00")])
+        content += b"MTrk" + struct.pack(">I", len(body)) + body
+    return content
+
+
+def whole_track(body: bytes) -> bytes:
+    return b"MThd" + struct.pack(">IHHh", 6, 0, 1, 480) + b"MTrk" + struct.pack(">I", len(body)) + body
+
+
+def riff(content: bytes) -> bytes:
+    return b"RIFF" + struct.pack("<I", len(content) + 12) + b"RMIDdata" + struct.pack("<I", len(content)) + content
 
 
 def tempo(microseconds: int) -> bytes:
@@ -163,23 +181,42 @@ def test_events_after_the_last_note_do_not_lengthen_the_piece(tmp_path: Path) ->
 
 
 DAMAGED = {
-    "empty": (b"", "not midi"),
+    "empty": (b"", "empty"),
     "text": (b"hello\n" * 100, "not midi"),
     "another header": (b"RIFF" + file_of(*NOTE_OF_A_QUARTER), "not midi"),
     "cut in the track": (file_of(*NOTE_OF_A_QUARTER)[:-8], "truncated"),
     "cut before the track": (file_of(*NOTE_OF_A_QUARTER)[:14], "truncated"),
     "cut in the header": (file_of(*NOTE_OF_A_QUARTER)[:12], "not midi"),
     "a track is missing": (file_of(*NOTE_OF_A_QUARTER).replace(b"\0\1\x01\xe0", b"\0\2\x01\xe0", 1), "truncated"),
-    "no division": (file_of(*NOTE_OF_A_QUARTER, division=0), "not midi"),
-    "film frames": (file_of(*NOTE_OF_A_QUARTER, division=-6360), "not midi"),
+    "no division": (file_of(*NOTE_OF_A_QUARTER, division=0), "division"),
+    "film frames": (file_of(*NOTE_OF_A_QUARTER, division=-6360), "division"),
     "no notes": (file_of((0, tempo(500_000))), "no notes"),
     "notes that never end": (file_of((0, bytes([0x90, 60, 80]))), "no notes"),
-    "days": (file_of((0x0FFFFFFF, b"\xc0\x00"), *NOTE_OF_A_QUARTER), "bad notes"),
-    "years": (file_of(*[(0x0FFFFFFF, b"\xc0\x00")] * 20, *NOTE_OF_A_QUARTER), "bad notes"),
+    "days": (file_of((0x0FFFFFFF, b"\xc0\x00"), *NOTE_OF_A_QUARTER), "absurd times"),
+    "years": (file_of(*[(0x0FFFFFFF, b"\xc0\x00")] * 20, *NOTE_OF_A_QUARTER), "absurd times"),
+    "so many years that the clock is back at the start": (
+        file_of(*[(0x0FFFFFFF, b"\xc0\x00")] * 16, (16, b"\xc0\x00"), *NOTE_OF_A_QUARTER),
+        "absurd times",
+    ),
     "millions of beats in no time": (
         file_of((0, tempo(1)), (0, bytes([0x90, 60, 80])), (0x0FFFFFFF, bytes([0x80, 60, 0])), division=1),
-        "bad beats",
+        "too many beats",
     ),
+    "independent patterns": (tracks_of(NOTE_OF_A_QUARTER, NOTE_OF_A_QUARTER, kind=2), "type 2"),
+    "another type": (tracks_of(NOTE_OF_A_QUARTER, kind=3), "not midi"),
+    "no status at the start": (file_of((0, bytes([60, 80])), (480, bytes([60, 0]))), "damaged"),
+    "a remark without end": (file_of((0, b"\xff\x01\xff\xff\xff\x7fabc"), *NOTE_OF_A_QUARTER), "damaged"),
+    "a system message without end": (file_of((0, b"\xf0\x8f\xff\xff\x7fabc"), *NOTE_OF_A_QUARTER), "damaged"),
+    "a pitch beyond the keyboard": (file_of((0, bytes([0x90, 200, 80])), (480, bytes([0x80, 200, 0]))), "damaged"),
+    "a velocity beyond any": (file_of((0, bytes([0x90, 60, 200])), (480, bytes([0x80, 60, 0]))), "damaged"),
+    "a controller beyond any": (file_of((0, bytes([0xB0, 200, 1])), *NOTE_OF_A_QUARTER), "damaged"),
+    "a message of the wire": (file_of((0, bytes([0xF4])), *NOTE_OF_A_QUARTER), "damaged"),
+    "a time of five bytes": (file_of((0, b"\xc0\x00\xff\xff\xff\xff\x7f\xc0\x01"), *NOTE_OF_A_QUARTER), "damaged"),
+    "a tempo of two bytes": (file_of((0, b"\xff\x51\x02\x07\xa1"), *NOTE_OF_A_QUARTER), "damaged"),
+    "a remark of an unknown kind": (file_of((0, b"\xff\x90\x00"), *NOTE_OF_A_QUARTER), "damaged"),
+    "an event over the end of its track": (whole_track(b"\0\x90\x3c\x50\0\x80\x3c"), "damaged"),
+    "half a RIFF file": (riff(file_of(*NOTE_OF_A_QUARTER))[:-4], "truncated"),
+    "a RIFF file of sound": (b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 40, "not midi"),
     "no time at all": (file_of((0, tempo(0)), *NOTE_OF_A_QUARTER), "bad tempo"),
 }
 
@@ -207,25 +244,141 @@ def test_thousands_of_meters_and_tempi_take_no_time(tmp_path: Path) -> None:
     assert time.perf_counter() - begun < 2
 
 
-@settings(deadline=None, max_examples=150)
+READ_ALL_THE_SAME = {
+    "a longer header": file_of(*NOTE_OF_A_QUARTER).replace(b"\0\0\0\x06", b"\0\0\0\x08", 1).replace(
+        b"MTrk", b"\0\0MTrk", 1
+    ),
+    "a RIFF file": riff(file_of(*NOTE_OF_A_QUARTER)),
+    "a chunk of another program": file_of(*NOTE_OF_A_QUARTER).replace(b"MTrk", b"XFIH\0\0\0\3abcMTrk", 1),
+    "bytes behind the last track": file_of(*NOTE_OF_A_QUARTER) + b"\0" * 100,
+    "no end of track": file_of(*NOTE_OF_A_QUARTER).replace(b"\0\xff\x2f\0", b"\0\xff\x01\0"),
+    "running status": file_of((0, bytes([0x90, 60, 80])), (480, bytes([60, 0]))),
+    "running status after a remark": file_of((0, bytes([0x90, 60, 80])), (0, b"\xff\x01\x01x"), (480, bytes([60, 0]))),
+    "a system message": file_of((0, b"\xf0\x03\x41\x10\xf7"), *NOTE_OF_A_QUARTER),
+    "an escape": file_of((0, b"\xf7\x02ab"), NOTE_OF_A_QUARTER[0], (0, b"\xf7\x01\xf7"), NOTE_OF_A_QUARTER[1]),
+    "one pattern": tracks_of(NOTE_OF_A_QUARTER, kind=2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", READ_ALL_THE_SAME.values(), ids=READ_ALL_THE_SAME)
+def test_what_is_unusual_is_read_all_the_same(tmp_path: Path, content: bytes) -> None:
+    notes, _ = heard(tmp_path / "a.mid", content)
+    assert notes.table[["onset_seconds", "seconds", "pitch"]].tolist() == [(0.0, 0.5, 60)]
+    assert midi.troubles(tmp_path / "a.mid") == ()
+
+
+def test_tracks_that_the_header_forgets_are_read(tmp_path: Path) -> None:
+    content = tracks_of(NOTE_OF_A_QUARTER, NOTE_OF_A_QUARTER).replace(b"\0\1\0\2", b"\0\1\0\1", 1)
+    assert len(heard(tmp_path / "a.mid", content)[0]) == 2
+
+
+def test_notes_that_never_end_are_counted(tmp_path: Path) -> None:
+    hanging = [(0, bytes([0x90, 62, 80])), (0, bytes([64, 80])), (0, bytes([0x91, 60, 80]))]
+    stray = [(0, bytes([0x80, 90, 0])), (0, bytes([0xC0, 5])), (0, bytes([0xE0, 0, 64])), (0, b"\xf0\x01\xf7")]
+    path = tmp_path / "a.mid"
+    path.write_bytes(tracks_of([*stray, *hanging, *NOTE_OF_A_QUARTER], NOTE_OF_A_QUARTER * 3, hanging))
+    assert midi.troubles(path) == ("6 notes without an end are left out",)
+    notes = midi.read(path).notes
+    assert notes is not None and len(notes) == 4
+
+
+@settings(deadline=None, max_examples=30)
+@given(score=scores())
+def test_what_we_write_has_no_troubles(tmp_path_factory: pytest.TempPathFactory, score: Score) -> None:
+    path = tmp_path_factory.getbasetemp() / "ours.mid"
+    midi.write(path, score)
+    assert midi.troubles(path) == ()
+
+
+@pytest.mark.parametrize(("count", "reason"), [(999_999, None), (1_000_001, "too many notes")])
+def test_a_million_notes_are_read_and_more_are_refused_in_seconds(
+    tmp_path: Path, count: int, reason: str | None
+) -> None:
+    note = b"\x00\x90\x3c\x50\x01\x80\x3c\x00"
+    body = note * count + b"\x00\xff\x2f\x00"
+    content = file_of(*NOTE_OF_A_QUARTER, division=30_000)
+    path = tmp_path / "a.mid"
+    path.write_bytes(content[:18] + struct.pack(">I", len(body)) + body)
+    begun = time.perf_counter()
+    if reason is None:
+        notes = midi.read(path).notes
+        assert notes is not None and len(notes) == count
+    else:
+        with pytest.raises(BadInput) as caught:
+            midi.read(path)
+        assert caught.value.reason == reason
+    assert midi.troubles(path) == ()
+    assert time.perf_counter() - begun < 10
+
+
+HOSTILE = {
+    "one quantity of megabytes": file_of((0, b"\xff" * 3_000_000)),
+    "escapes": file_of(*[(0, b"\xf7\x00")] * 400_000, *NOTE_OF_A_QUARTER),
+    "tracks": b"MThd" + struct.pack(">IHHh", 6, 1, 65535, 480) + b"MTrk\0\0\0\4\0\xff\x2f\0" * 65535,
+    "more tracks than a header can name": file_of(*NOTE_OF_A_QUARTER) + b"MTrk\0\0\0\0" * 100_000,
+    "chunks": b"MThd" + struct.pack(">IHHh", 6, 1, 9, 480) + b"abcd\0\0\0\0" * 300_000,
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_files_take_no_time(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.mid").write_bytes(content)
+    begun = time.perf_counter()
+    for look in (midi.read, midi.troubles):
+        with contextlib.suppress(BadInput):
+            look(tmp_path / "a.mid")
+    assert time.perf_counter() - begun < 8
+
+
+def mutated(data: st.DataObject, content: bytes) -> bytes:
+    """A few bytes changed, cut out, put in or moved, or the end cut off."""
+    out = bytearray(content)
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):
+        kind = data.draw(st.integers(0, 4))
+        if kind == 0:
+            del out[place : place + data.draw(st.integers(1, 20))]
+        elif kind == 1:
+            out[place:place] = data.draw(st.binary(min_size=1, max_size=8))
+        elif kind == 2:
+            out[place:place] = out[: data.draw(st.integers(0, 60))]
+        else:
+            out[place : place + 1] = bytes([data.draw(st.integers(0, 255))])
+    return bytes(out[: data.draw(st.integers(0, len(out)))]) if data.draw(st.booleans()) else bytes(out)
+
+
+@settings(deadline=None, max_examples=500)
 @given(st.data())
 def test_a_damaged_file_is_read_or_refused_and_nothing_else(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    content = bytearray(file_of((0, tempo(400_000)), (0, meter(3, 2)), *NOTE_OF_A_QUARTER * 4))
-    for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):
-        content[place] = data.draw(st.integers(0, 255))
+    events = [(0, tempo(400_000)), (0, meter(3, 2)), (0, b"\xf0\x02\x41\xf7"), *NOTE_OF_A_QUARTER * 4]
     path = tmp_path_factory.getbasetemp() / "damaged.mid"
-    path.write_bytes(bytes(content[: data.draw(st.integers(0, len(content)))]) if data.draw(st.booleans()) else content)
+    path.write_bytes(mutated(data, tracks_of(events, NOTE_OF_A_QUARTER * 3)))
+    begun = time.perf_counter()
     try:
         labels = midi.read(path)
-    except BadInput:
+        warnings = midi.troubles(path)
+    except BadInput as error:
+        assert error.reason
         return
-    assert labels.notes is not None and len(labels.notes)
+    finally:
+        assert time.perf_counter() - begun < 2
+    assert labels.notes is not None and len(labels.notes) and len(warnings) <= 1
     assert labels.beats is not None and labels.beats.has_downbeats
 
 
-def test_a_folder_or_a_missing_file_is_refused(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "none.mid"):
+@given(st.data())
+def test_a_file_that_was_cut_is_never_read(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    content = tracks_of(NOTE_OF_A_QUARTER * 4, NOTE_OF_A_QUARTER * 3)
+    path = tmp_path_factory.getbasetemp() / "cut.mid"
+    path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
+    with pytest.raises(BadInput) as caught:
+        midi.read(path)
+    assert caught.value.reason in ("empty", "not midi", "truncated")
+
+
+def test_a_folder_a_pipe_or_a_missing_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mid")
+    for path in (tmp_path, tmp_path / "pipe.mid", tmp_path / "none.mid"):
         with pytest.raises(BadInput):
             midi.read(path)
