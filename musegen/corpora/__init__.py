@@ -1,8 +1,6 @@
 """Corpus layouts. A new one is a module with `find` and `read`, named in `LOADERS`."""
 
-from musegen.corpora import folder, pop909
-from musegen.corpora.base import Found, Loader
+from musegen.corpora.base import Found, Loader, Reading
+from musegen.corpora.layouts import LAYOUTS, LOADERS, detect, loader
 
-LOADERS: dict[str, Loader] = {"folder": folder, "pop909": pop909}
-
-__all__ = ["LOADERS", "Found", "Loader"]
+__all__ = ["LAYOUTS", "LOADERS", "Found", "Loader", "Reading", "detect", "loader"]

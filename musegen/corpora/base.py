@@ -1,4 +1,4 @@
-"""What a loader is: two functions."""
+"""What a loader is: two functions, what they return, and nothing else."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,49 +7,53 @@ from typing import Protocol
 
 from musegen.errors import BadInput
 from musegen.labels import Labels
-from musegen.track import Track
-
-_JUNK = frozenset({"Thumbs.db", "desktop.ini"})
+from musegen.track import Said, Track
 
 
 @dataclass(frozen=True)
 class Found:
-    """What `find` saw without opening a file: the tracks, and why each other file is none.
+    """What `find` saw without opening a recording or a label file.
 
-    `tracks` are in order of their names; `ignored` maps every other path to a reason. Every file of the folder is in
-    exactly one place: a track's audio, a track's label, or ignored.
+    `tracks` are in order of their names; `ignored` and `refused` map every other path to a reason: what is none of the
+    corpus's business, and what claims to be a recording or label but can't be one (a FIFO called x.wav). `tables` are
+    the files that say something of many tracks: tables, and the licence text of a folder. Every file of the folder is
+    in exactly one place: a track's audio, a track's label, a table, ignored or refused. `refused` also names folders
+    that can't be listed. `warnings` are about tables (a row that names no file, …) and about names.
     """
 
     tracks: tuple[Track, ...]
     ignored: Mapping[Path, str] = field(default_factory=dict)
+    refused: Mapping[Path, BadInput] = field(default_factory=dict)
+    tables: tuple[Path, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
-def unfit(path: Path, root: Path) -> str | None:
-    """Why no loader takes this path, whatever its suffix; None where it is a plain file."""
-    inside = path.relative_to(root)
-    if path.is_symlink():
-        return "a link; put the file itself into the folder"
-    if any(part.startswith(".") for part in inside.parts) or path.name in _JUNK:
-        return "hidden or system file"
-    if not path.is_file():
-        return "not a regular file"
-    if any("\udc80" <= letter <= "\udcff" for letter in str(inside)):
-        return "its name is not UTF-8; rename it"
-    return None
+@dataclass(frozen=True)
+class Reading:
+    """What all the sources of one track say together.
 
+    `said` is the best of everything said in words, `labels` of everything else. `sources` names for each label kind
+    and each field of `said` that is known the source that won (`"folder"`, `"metadata.csv"`, `".mid"`, `"tags"`, …).
+    `warnings`: where sources disagree, and what else is odd.
+    """
 
-def files_below(root: Path) -> list[Path]:
-    """Everything below `root` that is no folder, links included, in order; raises `BadInput` without the folder."""
-    if not root.is_dir():
-        raise BadInput(f"{root}: there is no such folder; give the folder that holds the recordings", "no folder")
-    return sorted(path for path in root.rglob("*") if path.is_symlink() or not path.is_dir())
+    labels: Labels
+    said: Said
+    sources: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 class Loader(Protocol):
     """A corpus layout."""
 
     def find(self, root: Path) -> Found:
-        """List the tracks below `root`; opens nothing."""
+        """List the tracks below `root`; opens no recording and no label file.
 
-    def read(self, track: Track) -> Labels:
-        """Read the labels of one track; raises `BadInput` where a label file can't be used."""
+        Raises `BadInput` where the folder is missing or can't be listed.
+        """
+
+    def read(self, track: Track) -> Reading:
+        """Read the labels of one track; raises `BadInput` that names the label file that can't be used.
+
+        What it returns depends on nothing but the track and the content of its files.
+        """

@@ -1,75 +1,188 @@
-"""A creator's folder: recordings with label files of the same stem beside them; the parent folder is the style.
+"""A creator's folder: recordings with label files of the same stem beside them, the parent folder as the style, and
+tables that say something of many tracks. Every layout of files on a disk is this one; they differ in the tables read.
 
-A MIDI file without a recording of its stem is a track of its own. Where both a `.beats` file and the MIDI give beats,
-the `.beats` file wins; the MIDI's time signature says how its beats are written.
+A MIDI file or a score without a recording of its stem is a track of its own. A folder with a table of styles is a
+collection, of which only folders further down name styles. Of several tables the one nearest to the recording is
+believed first, then by name, `metadata` before others. A licence text (`LICENSE`, `COPYING.txt`) counts for what lies
+beside and below it and has nothing better.
 """
 
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from musegen import audio, beat_file, midi
-from musegen.corpora.base import Found, files_below, unfit
-from musegen.errors import about
-from musegen.labels import FILE, Beats, Labels, Style
-from musegen.track import Track
+from musegen.corpora import licences, names, reading, rows, stems, tables
+from musegen.corpora.base import Found, Reading
+from musegen.corpora.scan import PlainFile, Scan, scan
+from musegen.corpora.stems import Stem, Stems
+from musegen.errors import BadInput, about
+from musegen.track import Said, Track
 
-_LABEL_SUFFIXES = {**dict.fromkeys(sorted(midi.SUFFIXES), "notes"), ".beats": "beats"}
-
-_LOSSY = frozenset({".mp3", ".ogg", ".opus"})
-
-
-def find(root: Path) -> Found:
-    """Tracks below `root` by their names; hidden files and folders, links and other files are ignored with a reason."""
-    files = files_below(root)
-    ignored = {path: reason for path in files if (reason := _ignored(path, root))}
-    stems: dict[Path, dict[str, list[Path]]] = {}
-    for path in files:
-        if path not in ignored:
-            kind = _LABEL_SUFFIXES.get(path.suffix.lower(), "audio")
-            stems.setdefault(path.with_suffix(""), {}).setdefault(kind, []).append(path)
-    tracks = []
-    for stem, kinds in stems.items():
-        for kind, same in kinds.items():
-            same.sort(key=lambda path: (path.suffix.lower() in _LOSSY, path))
-            ignored.update(dict.fromkeys(same[1:], f"{same[0].name} is used as the {kind} of this track"))
-        if "audio" not in kinds and "notes" not in kinds:
-            ignored[kinds["beats"][0]] = "a label without a recording or notes of the same name"
-            continue
-        label_files = {kind: same[0] for kind, same in kinds.items() if kind != "audio"}
-        recording = kinds["audio"][0] if "audio" in kinds else None
-        style = stem.parent.name.strip("-_ ") if stem.parent != root else ""
-        tracks.append(Track(stem.relative_to(root).as_posix(), recording, label_files, style or None))
-    return Found(tuple(sorted(tracks, key=lambda track: track.name)), ignored)
+FOLDER = "folder"
+"""The source of a style that the folder's name gives."""
 
 
-def read(track: Track) -> Labels:
-    """Style from the folder, notes and beats from the sidecars."""
-    labels = Labels(style=Style.named(track.style) if track.style else None)
-    if "notes" in track.files:
-        with about(track.files["notes"]):
-            heard = midi.read(track.files["notes"])
-        labels = replace(labels, notes=heard.notes, beats=heard.beats)
-    if "beats" in track.files:
-        with about(track.files["beats"]):
-            beats = beat_file.read(track.files["beats"])
-        labels = replace(labels, beats=written_like(beats, labels.beats))
-    return labels
+def no_table(_: str) -> bool:
+    """For a layout without tables."""
+    return False
 
 
-def written_like(beats: Beats, written: Beats | None) -> Beats:
-    """`beats` with the beat length of the MIDI's time signature, where both count the same beats to the bar.
+@dataclass(frozen=True)
+class FolderLayout:
+    """`is_table` says by its name whether a file is tried as a table; `implied` holds for the whole data set."""
 
-    A beat file says when feet tap, not whether a tap is a quarter or, as in 6/8, a dotted one.
+    is_table: Callable[[str], bool] = no_table
+    implied: Said | None = None
+
+    def find(self, root: Path) -> Found:
+        """Tracks below `root` by their names, with what tables, folders and licence texts say of them."""
+        seen = scan(root)
+        parts = ((file, names.part_of(file.name)) for file in seen.files if not self.is_table(file.name))
+        return assemble(seen, stems.group((file, *part) for file, part in parts if part), self.is_table, self.implied)
+
+    def read(self, track: Track) -> Reading:
+        """Everything its files say, by the precedence of `merge`."""
+        return reading.read(track)
+
+
+@dataclass
+class _Sayings:
+    """What files that are about many tracks say, and how each of them fared.
+
+    `by_stem`: by the id of a stem; `by_folder`: licence texts; `collections`: the folders of tables that tell styles.
     """
-    if written is None or not len(written) or beats.positions.max(initial=0) != written.positions.max():
-        return beats
-    return replace(beats, quarters_per_beat=written.quarters_per_beat, origin=FILE)
+
+    by_stem: dict[int, list[Said]] = field(default_factory=dict)
+    by_folder: dict[str, Said] = field(default_factory=dict)
+    collections: set[str] = field(default_factory=set)
+    pairs: list[tuple[Stem, Stem]] = field(default_factory=list)
+    used: list[Path] = field(default_factory=list)
+    ignored: dict[Path, str] = field(default_factory=dict)
+    refused: dict[Path, BadInput] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
 
-def _ignored(path: Path, root: Path) -> str | None:
-    reason = unfit(path, root)
-    if reason is not None:
+def assemble(seen: Scan, grouped: Stems, is_table: Callable[[str], bool], implied: Said | None) -> Found:
+    """The tracks of `grouped` with all that is said of them; every other file of `seen` is accounted for."""
+    sayings = _Sayings()
+    _take_tables([file for file in seen.files if is_table(file.name)], rows.Index(grouped.found), sayings)
+    _take_notices([file for file in seen.files if licences.is_notice(file.name)], grouped.found, sayings)
+    ignored = {**seen.ignored, **grouped.ignored, **sayings.ignored}
+    alone = _paired(grouped.found, sayings)
+    tracks = sorted((_track(stem, sayings, implied) for stem in alone), key=lambda track: track.name)
+    placed = {path for stem in alone for path in stem.files.values()}.union(
+        ignored, seen.refused, sayings.used, sayings.refused
+    )
+    known = {stem.path for stem in grouped.found}
+    ignored |= {file.path: _why_ignored(file, known) for file in seen.files if file.path not in placed}
+    return Found(
+        tuple(tracks),
+        ignored,
+        {**seen.refused, **sayings.refused},
+        tuple(sorted(sayings.used)),
+        (*grouped.warnings, *sayings.warnings),
+    )
+
+
+def _why_ignored(file: PlainFile, known: set[str]) -> str:
+    reason = names.why_ignored(file.name)
+    if file.path.suffix.lower() != ".txt" or _inside(file)[: -len(".txt")] not in known:
         return reason
-    if path.suffix.lower() in audio.SUFFIXES or path.suffix.lower() in _LABEL_SUFFIXES:
-        return None
-    return "neither audio nor a label file"
+    return "a text that could be anything; name it .beats, .lab or .licence.txt for what it is"
+
+
+def _take_tables(files: Iterable[PlainFile], index: rows.Index, sayings: _Sayings) -> None:
+    """Read every table, those that are believed first before others."""
+    for file in sorted(files, key=_nearness):
+        known = tables.columns(file.path)
+        if known is not None and not tables.names_tracks(known):
+            _set_apart(file, "it has no column that names files (file_name, path, id, …)", sayings)
+            continue
+        try:
+            with about(file.path):
+                found = rows.overlay(tables.read(file.path), names.shown(_inside(file)), file.folder, index)
+        except BadInput as error:
+            sayings.refused[file.path] = error
+            continue
+        if found is None:
+            _set_apart(file, "no row of it names a file of this corpus", sayings)
+            continue
+        for stem, said in found.said:
+            sayings.by_stem.setdefault(id(stem), []).append(said)
+            if said.style:
+                sayings.collections.add(file.folder)
+        sayings.used.append(file.path)
+        sayings.pairs += found.pairs
+        sayings.warnings += found.warnings
+
+
+def _set_apart(file: PlainFile, reason: str, sayings: _Sayings) -> None:
+    """Ignore what looks like a table; aloud where its name promises one."""
+    sayings.ignored[file.path] = reason
+    if file.name.lower().startswith("metadata"):
+        sayings.warnings.append(f"{names.shown(_inside(file))}: {reason}; it is ignored")
+
+
+def _inside(file: PlainFile) -> str:
+    return f"{file.folder}/{file.name}" if file.folder else file.name
+
+
+def _nearness(file: PlainFile) -> tuple[int, bool, str, str]:
+    depth = file.folder.count("/") + 1 if file.folder else 0
+    return -depth, not file.name.lower().startswith("metadata"), file.folder, file.name
+
+
+def _take_notices(files: Iterable[PlainFile], found: Iterable[Stem], sayings: _Sayings) -> None:
+    """Read the licence texts of all folders with tracks in or below them."""
+    with_tracks = {folder for stem in found for folder in _upward(stem.folder)}
+    first: dict[str, str] = {}
+    for file in files:
+        if file.folder not in with_tracks:
+            sayings.ignored[file.path] = "a licence text of a folder without tracks"
+        elif first.setdefault(file.folder, file.name) != file.name:
+            sayings.ignored[file.path] = f"{first[file.folder]} is used as the licence of this folder"
+        else:
+            try:
+                with about(file.path):
+                    sayings.by_folder[file.folder] = Said(names.shown(file.name), licence=licences.read(file.path))
+                sayings.used.append(file.path)
+            except BadInput as error:
+                sayings.refused[file.path] = error
+
+
+def _upward(folder: str) -> Iterable[str]:
+    """`a/b` → `a/b`, `a`, and the top of the corpus."""
+    while folder:
+        yield folder
+        folder = folder.rpartition("/")[0]
+    yield ""
+
+
+def _paired(found: list[Stem], sayings: _Sayings) -> list[Stem]:
+    """Stems that one row of a table names together become one, where no role is filled twice."""
+    gone: set[int] = set()
+    for one, other in sayings.pairs:
+        host, guest = sorted((one, other), key=lambda stem: stem.rank)
+        if {id(host), id(guest)} & gone or host is guest or host.files.keys() & guest.files.keys():
+            sayings.warnings.append(
+                f"a table names {names.shown(one.path)} and {names.shown(other.path)} together, but both have files of "
+                "their own for the same; they stay apart"
+            )
+            continue
+        host.files.update(guest.files)
+        gone.add(id(guest))
+    return [stem for stem in found if id(stem) not in gone]
+
+
+def _track(stem: Stem, sayings: _Sayings, implied: Said | None) -> Track:
+    collection = next(folder for folder in _upward(stem.folder) if not folder or folder in sayings.collections)
+    style = names.style_of(stem.folder[len(collection) :].strip("/"))
+    notice = next((sayings.by_folder[folder] for folder in _upward(stem.folder) if folder in sayings.by_folder), None)
+    said = (
+        *sayings.by_stem.get(id(stem), ()),
+        *((implied,) if implied else ()),
+        *((Said(FOLDER, style=style),) if style else ()),
+        *((notice,) if notice else ()),
+    )
+    files = {role: path for role, path in stem.files.items() if role != names.AUDIO}
+    return Track(stem.path, stem.files.get(names.AUDIO), files, said)
