@@ -1,3 +1,4 @@
+import json
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,15 +18,25 @@ from musegen.errors import BadInput, Unavailable
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 rows = st.builds(
     CatalogueRow,
-    **dict.fromkeys(("track", "name", "group", "split", "labels_sha256", "composes"), text),
-    **dict.fromkeys(("audio", "notes_file", "beats_file", "style", "meter"), st.none() | text),
-    **dict.fromkeys(("sample_rate", "channels", "notes", "beats"), st.none() | st.integers(0, 2**31 - 1)),
+    **dict.fromkeys(("track", "name", "layout", "group", "split", "labels_sha256", "composes", "grouped_by"), text),
+    **dict.fromkeys(("audio", "style", "key", "meter", "title", "artist", "licence"), st.none() | text),
+    **dict.fromkeys(("sample_rate", "channels", "notes", "beats", "chords"), st.none() | st.integers(0, 2**31 - 1)),
+    **dict.fromkeys(("style_confidence", "notes_confidence", "beats_confidence"), st.none() | st.floats(0, 1)),
+    files=st.dictionaries(text, text, max_size=2).map(json.dumps),
+    sources=st.dictionaries(text, text, max_size=2).map(json.dumps),
+    warnings=st.lists(text, max_size=2).map(json.dumps),
     seconds=st.floats(0, 1e6),
     bpm=st.none() | st.floats(1, 1000),
+    consent=st.none() | st.booleans(),
 )
 rejects = st.builds(Reject, **dict.fromkeys(("path", "stage", "reason", "detail"), text))
-ROW = CatalogueRow("0" * 32, "jig/a", "0" * 32, "train", None, "jig/a.mid", None, "1" * 64, "jig", 8.0, None, None,
-                   64, 32, 120.0, "4/4", "")  # fmt: skip
+ROW = CatalogueRow(
+    track="0" * 32, name="jig/a", layout="folder", group="0" * 32, grouped_by="melody", split="train", audio=None,
+    files='{"midi": "jig/a.mid"}', labels_sha256="1" * 64, seconds=8.0, sample_rate=None, channels=None, style="jig",
+    style_confidence=1.0, notes=64, notes_confidence=1.0, beats=32, beats_confidence=1.0, chords=None, bpm=120.0,
+    key=None, meter="4/4", title=None, artist=None, licence="CC0", consent=None,
+    sources='{"style": "folder", "notes": ".mid", "bpm": "human", "beats": "crnn@3"}', composes="", warnings='["odd"]',
+)  # fmt: skip
 
 
 @contextmanager
@@ -94,10 +105,26 @@ def test_a_full_disk_leaves_the_old_catalogue(tmp_path: Path) -> None:
     assert catalogue.read(tmp_path) == [ROW]
 
 
-@pytest.mark.parametrize("column", ["track", "name", "group", "split", "labels_sha256"])
+@pytest.mark.parametrize("column", ["track", "name", "layout", "group", "split", "labels_sha256"])
 def test_what_decides_the_rows_of_a_track_is_in_its_fingerprint(column: str) -> None:
     assert replace(ROW, **{column: "other"}).fingerprint() != ROW.fingerprint()
 
 
 def test_where_the_files_lie_is_not_in_the_fingerprint() -> None:
-    assert replace(ROW, notes_file="elsewhere.mid", audio="a.wav").fingerprint() == ROW.fingerprint()
+    assert replace(ROW, files='{"midi": "elsewhere.mid"}', audio="a.wav").fingerprint() == ROW.fingerprint()
+
+
+def test_a_row_knows_who_says_what() -> None:
+    assert [ROW.origin(field) for field in ("style", "notes", "bpm", "beats", "key")] == [
+        "file", "file", "human", "crnn@3", None,
+    ]  # fmt: skip
+    assert (ROW.source("style"), ROW.warning_list()) == ("folder", ("odd",))
+
+
+def test_who_stood_in_which_split_is_remembered_for_the_same_shares(tmp_path: Path) -> None:
+    assert catalogue.read_splits(tmp_path, "0.1 0.1") == {}
+    catalogue.write(tmp_path, [ROW], [], "0.1 0.1")
+    assert catalogue.read_splits(tmp_path, "0.1 0.1") == {"0" * 32: "train"}
+    assert catalogue.read_splits(tmp_path, "0.2 0.1") == {}
+    (tmp_path / catalogue.CATALOGUE).write_bytes(b"damaged")
+    assert catalogue.read_splits(tmp_path, "0.1 0.1") == {}
