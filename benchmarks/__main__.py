@@ -6,5 +6,5 @@ import runpy
 import benchmarks
 
 for module in pkgutil.iter_modules(benchmarks.__path__):
-    if module.name not in ("__main__", "measuring"):
+    if module.name not in ("__main__", "measuring", "mutants"):
         runpy.run_module(f"benchmarks.{module.name}", run_name="__main__")

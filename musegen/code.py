@@ -5,23 +5,34 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-_SOURCES = (
-    "audio.py", "augment", "beat_file.py", "change.py", "corpora/base.py", "corpora/folder.py", "corpora/pop909.py",
-    "fingerprint.py", "inspection.py", "instruments.py", "labels", "midi.py", "prepare.py", "score.py",
-    "shards/schema.py", "shards/writer.py", "theory.py", "tokens.py",
+_OF_LABELS = (
+    "change", "corpora", "instruments", "label_files", "labels", "midi", "midi_events", "score", "theory", "track",
 )  # fmt: skip
-_LIBRARIES = ("miditok", "numpy", "pyarrow", "soundfile", "symusic")
+_OF_FACTS = (*_OF_LABELS, "alignment", "audio", "ear", "fingerprint", "grouping", "inspection", "tokens")
+_OF_ROWS = (*_OF_LABELS, "augment", "prepare", "shards/schema", "shards/writer", "tokens")
+# They make recordings, and read none.
+_OTHERS = frozenset({"journal.py", "performance.py", "sample.py", "scores.py"})
 
 
 @cache
-def fingerprint() -> str:
-    """16 hex digits over the sources that decide what a row holds and the libraries they lean on."""
+def of_facts() -> str:
+    """16 hex digits over the sources that decide what a survey finds in a file, and the libraries they lean on."""
+    return _fingerprint(_OF_FACTS, ("music21", "numpy", "scipy", "soundfile", "soxr", "symusic", "tinytag"))
+
+
+@cache
+def of_rows() -> str:
+    """16 hex digits over the sources that decide what a row of a dataset holds, and the libraries they lean on."""
+    return _fingerprint(_OF_ROWS, ("miditok", "music21", "numpy", "pyarrow", "symusic"))
+
+
+def _fingerprint(sources: tuple[str, ...], libraries: tuple[str, ...]) -> str:
     home = Path(__file__).parent
     digest = hashlib.sha256()
-    for name in _SOURCES:
-        path = home / name
-        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
-            digest.update(file.read_bytes())
-    for library in _LIBRARIES:
+    for name in sources:
+        for file in sorted((home / name).rglob("*.py")) or [home / f"{name}.py"]:
+            if file.parent.name != "corpora" or file.name not in _OTHERS:
+                digest.update(file.read_bytes())
+    for library in libraries:
         digest.update(f"{library}=={version(library)}".encode())
     return digest.hexdigest()[:16]

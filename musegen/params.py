@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
-from musegen.corpora import LOADERS
+from musegen import corpora
 from musegen.errors import BadParams
 from musegen.evaluation.counts import CountSettings
 from musegen.evaluation.gate import GateSettings
@@ -143,8 +143,8 @@ def write_template(folder: Path, preset: str, corpus: str | None = None, layout:
             for section in sections:
                 node = node[section]
             node[name] = value
-    if layout is not None and layout not in LOADERS:
-        raise BadParams(f"layout {layout!r}: unknown; choose one of {', '.join(LOADERS)}")
+    if layout is not None:
+        corpora.loader(layout)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "params.yaml").open("w", encoding="utf-8") as file:
         yaml.dump(tree, file)

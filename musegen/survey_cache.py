@@ -2,18 +2,35 @@
 
 import hashlib
 import json
+import os
 import sqlite3
+import stat
 import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from musegen.errors import Unavailable
+from musegen.errors import BadInput, Unavailable
+
+_COLUMNS = {"hashes": ("path", "stamp", "sha256"), "facts": ("key", "json")}
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a cache has learnt since it was opened, to be taken over by another one."""
+
+    hashes: tuple[tuple[str, str, str], ...]
+    facts: tuple[tuple[str, str], ...]
 
 
 class SurveyCache:
-    """A small SQLite file: content hash by (path, size, mtime), facts by content. Safe to share between threads."""
+    """A small SQLite file: content hash by (path, size, mtime), facts by content. Safe to share between threads.
 
-    def __init__(self, file: Path | None = None) -> None:
+    Without a `file` it lives in memory. `trusting=False` takes every hash anew, whatever sizes and times say.
+    """
+
+    def __init__(self, file: Path | None = None, trusting: bool = True) -> None:
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -25,23 +42,35 @@ class SurveyCache:
                 file.unlink()  # it is damaged, and only a cache
             self._database = _opened(file)
         self._lock = threading.Lock()
+        self._trusting = trusting
+        self._hashes: dict[str, tuple[str, str]] = {}
+        self._facts: dict[str, str] = {}
 
     def close(self) -> None:
         """Release the file."""
         self._database.close()
 
+    def known_sha256(self, path: Path) -> str | None:
+        """The content hash of a file whose size and modification time are those of the last time."""
+        return self._remembered(path, stamp(path)) if self._trusting or str(path) in self._hashes else None
+
     def sha256(self, path: Path) -> str:
-        """The content hash of a file, taken anew only where its size or modification time changed."""
-        status = path.stat()
-        stat = f"{status.st_size} {status.st_mtime_ns}"
-        with self._lock:
-            row = self._database.execute("SELECT stat, sha256 FROM hashes WHERE path = ?", (str(path),)).fetchone()
-        if row and row[0] == stat:
-            return str(row[1])
-        with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-        with self._lock, self._database:
-            self._database.execute("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", (str(path), stat, found))
+        """The content hash of a file, taken anew only where its size or modification time changed.
+
+        Raises `BadInput` where it changes meanwhile or is no plain file, `OSError` where it can't be read.
+        """
+        known = self.known_sha256(path)
+        if known is not None:
+            return known
+        # A FIFO that stands there by now must not make us wait for somebody who writes to it.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            before = os.fstat(file.fileno())
+            if not stat.S_ISREG(before.st_mode):
+                raise BadInput("it is not a regular file; put the recording itself there", "not a file", path)
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+            if _stamp(os.fstat(file.fileno())) != _stamp(before):
+                raise changing(path)
+        self._learn_hash(path, _stamp(before), found)
         return found
 
     def facts(self, key: str) -> dict[str, Any] | None:
@@ -52,8 +81,62 @@ class SurveyCache:
 
     def remember(self, key: str, facts: dict[str, Any]) -> None:
         """Keep JSON-able facts under `key`."""
+        text = json.dumps(facts)
         with self._lock, self._database:
-            self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(facts)))
+            self._facts[key] = text
+            self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, text))
+
+    def forget_but(self, prefix: str) -> None:
+        """Drop all facts whose keys begin otherwise: other code has found them."""
+        with self._lock, self._database:
+            self._database.execute("DELETE FROM facts WHERE substr(key, 1, ?) != ?", (len(prefix), prefix))
+
+    def hashes_of(self, paths: Iterable[Path]) -> tuple[tuple[str, str, str], ...]:
+        """What is known of these files, for a cache that works for this one."""
+        found = []
+        with self._lock:
+            for path in paths:
+                row = self._database.execute("SELECT * FROM hashes WHERE path = ?", (str(path),)).fetchone()
+                found += [row] if row and (self._trusting or row[0] in self._hashes) else []
+        return tuple(found)
+
+    def learnt(self) -> Learnt:
+        """What is new since it was opened."""
+        with self._lock:
+            hashes = tuple((path, *known) for path, known in self._hashes.items())
+            return Learnt(hashes, tuple(self._facts.items()))
+
+    def take(self, learnt: Learnt) -> None:
+        """Remember what another cache has learnt."""
+        with self._lock, self._database:
+            self._hashes |= {path: (found, sha256) for path, found, sha256 in learnt.hashes}
+            self._database.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", learnt.hashes)
+            self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", learnt.facts)
+
+    def _remembered(self, path: Path, now: str) -> str | None:
+        with self._lock:
+            query = "SELECT sha256 FROM hashes WHERE path = ? AND stamp = ?"
+            row = self._database.execute(query, (str(path), now)).fetchone()
+        return str(row[0]) if row else None
+
+    def _learn_hash(self, path: Path, now: str, found: str) -> None:
+        with self._lock, self._database:
+            self._hashes[str(path)] = (now, found)
+            self._database.execute("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", (str(path), now, found))
+
+
+def stamp(path: Path) -> str:
+    """Size and modification time of a file: what changes with its content."""
+    return _stamp(path.stat())
+
+
+def changing(path: Path) -> BadInput:
+    """What is wrong with a file that is written while it is read."""
+    return BadInput("it changes while it is read; survey again when it is complete", "changing", path)
+
+
+def _stamp(status: os.stat_result) -> str:
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _opened(file: Path | None) -> sqlite3.Connection:
@@ -61,8 +144,13 @@ def _opened(file: Path | None) -> sqlite3.Connection:
     try:
         with database:
             database.execute("PRAGMA synchronous = OFF")  # what a power cut takes is found out again
-            database.execute("CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, stat TEXT, sha256 TEXT)")
-            database.execute("CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, json TEXT)")
+            for table, columns in _COLUMNS.items():
+                have = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+                if have and have != list(columns):
+                    database.execute(f"DROP TABLE {table}")
+                primary, *others = columns
+                rest = "".join(f", {name} TEXT" for name in others)
+                database.execute(f"CREATE TABLE IF NOT EXISTS {table} ({primary} TEXT PRIMARY KEY{rest})")
     except sqlite3.Error:
         database.close()
         raise

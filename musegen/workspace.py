@@ -49,6 +49,16 @@ class Workspace:
         return self.root / "data"
 
     @property
+    def labels(self) -> Path:
+        """The table of labels that people correct."""
+        return self.data / "labels.csv"
+
+    @property
+    def removed(self) -> Path:
+        """The tracks that were removed for good."""
+        return self.data / "removed.csv"
+
+    @property
     def composing(self) -> Path:
         """The composing dataset."""
         return self.data / "composing"

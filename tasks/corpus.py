@@ -2,6 +2,7 @@
 
 from prefect.artifacts import create_markdown_artifact
 
+from musegen import survey_report
 from musegen.params import Params
 from musegen.stages import corpus
 from musegen.stages.corpus import Prepared
@@ -16,7 +17,7 @@ def survey_corpus(workspace: Workspace, params: Params) -> Survey:
     """Every file of the corpus gets its verdict; the corpus report becomes an artifact."""
     with shown("survey", "tracks") as tell:
         found = corpus.survey_corpus(workspace, params, tell)
-    create_markdown_artifact(found.to_markdown(), key="corpus-report", description="What the corpus holds")
+    create_markdown_artifact(survey_report.to_markdown(found), key="corpus-report", description="What the corpus holds")
     return found
 
 

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pytest
@@ -16,6 +16,10 @@ from musegen import midi
 from musegen.score import SCORE_NOTE, Score
 from musegen.theory import Meter
 from musegen.workspace import Workspace, set_environment
+
+if TYPE_CHECKING:
+    from musegen.catalogue import CatalogueRow
+    from musegen.opening import LocalOpeners
 
 settings.register_profile("house", deadline=None)  # the machine may be busy
 settings.load_profile("house")
@@ -83,6 +87,31 @@ def write_tunes(tune: Tune) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def openers() -> Iterator["LocalOpeners"]:
+    """Two children that open files, for all surveys of the session."""
+    from musegen.opening import LocalOpeners
+
+    with LocalOpeners(2) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def catalogue_of(openers: "LocalOpeners") -> Callable[[Path], "list[CatalogueRow]"]:
+    """Surveys a folder, and returns the rows of its catalogue."""
+    from musegen.survey import SurveySettings, survey
+    from musegen.survey_cache import SurveyCache
+
+    def run(root: Path) -> "list[CatalogueRow]":
+        cache = SurveyCache()
+        try:
+            return survey(root, SurveySettings(), cache, openers).rows
+        finally:
+            cache.close()
+
+    return run
 
 
 @contextmanager

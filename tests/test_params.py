@@ -38,7 +38,7 @@ def test_an_unknown_key_is_refused_by_its_path(tmp_path: Path) -> None:
         ("kind: transpose", "kind: transpoze", "composing.augmentations.0"),
         ("highest: 2", "highest: -9", "composing.augmentations.0"),
         ("valid_share: 0.1", "valid_share: 0.9", "survey"),
-        ("layout: folder", "layout: shelf", "survey.layout"),
+        ("layout: auto", "layout: shelf", "survey.layout"),
         ("kind: transformer", "kind: perceptron", "generator.model"),
         ("top_p: 0.95", "top_p: 2", "report.sampling.top_p"),
     ],

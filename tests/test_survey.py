@@ -1,36 +1,65 @@
 """Every file of a corpus has one verdict, and no file ends it."""
 
 import json
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
-import numpy as np
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musegen import audio, inspection, midi, survey_cache
-from musegen.corpora import LOADERS
+from musegen import corpora, midi, opening, survey_report
 from musegen.errors import BadInput
+from musegen.guard import Guard
+from musegen.label_table import Correction, Edits
+from musegen.memory import Memory
+from musegen.opening import Inspected, LocalOpeners
+from musegen.removal import Tombstone
 from musegen.score import Bar, Score
-from musegen.survey import Survey, SurveyedFile, SurveySettings, survey
+from musegen.survey import Survey, SurveySettings, survey
 from musegen.survey_cache import SurveyCache
 from musegen.theory import Meter
+from musegen.track import Track
+from musegen.verdicts import SurveyedFile
 
 SETTINGS = SurveySettings()
 BEATS = "".join(f"{0.5 * index} {index % 4 + 1}\n" for index in range(33))
 
 
-def surveyed(root: Path, cache: SurveyCache | None = None, chosen: SurveySettings = SETTINGS) -> Survey:
-    own = cache or SurveyCache()
-    try:
-        return survey(root, chosen, own)
-    finally:
-        if cache is None:
-            own.close()
+class Surveyed(Protocol):
+    """Surveys a folder, with a cache of its own unless one is given."""
+
+    def __call__(
+        self,
+        root: Path,
+        cache: SurveyCache | None = None,
+        chosen: SurveySettings = SETTINGS,
+        memory: Memory | None = None,
+    ) -> Survey: ...
+
+
+@pytest.fixture(scope="module")
+def surveyed(openers: LocalOpeners) -> Surveyed:
+    def run(
+        root: Path, cache: SurveyCache | None = None, chosen: SurveySettings = SETTINGS, memory: Memory | None = None
+    ) -> Survey:
+        own = cache or SurveyCache()
+        try:
+            return survey(root, chosen, own, openers, memory)
+        finally:
+            if cache is None:
+                own.close()
+
+    return run
+
+
+class Idle:
+    """Opens nothing, and fails where it is asked to."""
+
+    def open(self, tracks: Sequence[Track], root: Path, layout: str, cache: SurveyCache) -> Iterator[Inspected]:
+        pytest.fail(f"files are opened: {[track.name for track in tracks]}")
 
 
 def verdicts(found: Survey) -> dict[str, SurveyedFile]:
@@ -39,137 +68,17 @@ def verdicts(found: Survey) -> dict[str, SurveyedFile]:
     return files
 
 
-def damaged_sounds(folder: Path, write_sound: Callable[..., Path]) -> dict[str, str]:
-    """Recordings that can't be used, and the reason of each."""
-    for suffix in ("wav", "flac", "ogg", "aiff"):
-        path = write_sound(folder / f"cut.{suffix}", seconds=4)
-        path.rename(folder / f"cut {suffix}.{suffix}")
-        whole = (folder / f"cut {suffix}.{suffix}").read_bytes()
-        (folder / f"cut {suffix}.{suffix}").write_bytes(whole[: len(whole) // 2])
-    write_sound(folder / "silent.wav", level=0.0)
-    write_sound(folder / "no frames.wav", seconds=0)
-    (folder / "no bytes.flac").touch()
-    (folder / "text.mp3").write_text("not a song")
-    soundfile.write(folder / "nan.wav", np.array([0.1, np.nan, 0.2]), 8000, subtype="FLOAT")
-    soundfile.write(folder / "infinite.wav", np.array([0.1, np.inf, 0.2]), 8000, subtype="FLOAT")
-    return {
-        "cut wav.wav": "truncated",
-        "cut flac.flac": "not audio",
-        "cut ogg.ogg": "truncated",
-        "cut aiff.aiff": "truncated",
-        "silent.wav": "silent",
-        "no frames.wav": "empty",
-        "no bytes.flac": "not audio",
-        "text.mp3": "not audio",
-        "nan.wav": "not finite",
-        "infinite.wav": "not finite",
-    }
-
-
-@pytest.fixture(scope="module")
-def messy(
-    tmp_path_factory: pytest.TempPathFactory, write_tunes: Callable[..., Path], write_sound: Callable[..., Path]
-) -> tuple[Path, dict[str, str]]:
-    """A folder with everything in it, and the verdict that each file deserves."""
-    root = write_tunes(tmp_path_factory.mktemp("messy"), 6)
-    tune = (root / "jig" / "0.mid").read_bytes()
-    expected = {f"{('jig', 'reel')[seed % 2]}/{seed}.mid": "used" for seed in range(6)}
-    for name in damaged_sounds(root, write_sound):
-        expected[name] = "rejected"
-    sounds = {"plain.wav": 100, "mine/ünï ✓.flac": 200, "mine/two\nlines.ogg": 300, "mine/<b>|`x`.wav": 400,
-              "labelled/a.wav": 500, "labelled/bad.wav": 600, "labelled/half.wav": 700, "copy/a.wav": 500}  # fmt: skip
-    for name, hertz in sounds.items():
-        write_sound(root / name, hertz)
-        expected[name] = "used"
-    files = {
-        "labelled/a.mid": (tune[:-1] + b"\x00", "label"), "labelled/a.beats": (BEATS.encode(), "label"),
-        "labelled/bad.mid": (b"no midi", "rejected"), "labelled/bad.beats": (b"one two", "rejected"),
-        "labelled/half.mid": (b"", "rejected"), "labelled/half.beats": (BEATS.encode(), "label"),
-        "again.mid": (tune, "used"), "again.beats": (BEATS.encode(), "label"), "cover.jpg": (b"jpg", "ignored"),
-        "lonely.beats": (BEATS.encode(), "ignored"), "plain.mp3": (b"second choice", "ignored"),
-        ".DS_Store": (b"", "ignored"), "no suffix": (b"", "ignored"), "silent.mid": (tune + b" ", "ignored"),
-    }  # fmt: skip
-    for name, (content, verdict) in files.items():
-        (root / name).write_bytes(content)
-        expected[name] = verdict
-    expected["copy/a.wav"], expected["link.mid"] = "duplicate", "ignored"
-    expected["jig/0.mid"] = "duplicate"  # of equal ones the one with more labels is used
-    (root / "link.mid").symlink_to(root / "jig" / "0.mid")
-    return root, expected
-
-
-def test_every_file_has_the_verdict_it_deserves(messy: tuple[Path, dict[str, str]]) -> None:
-    root, expected = messy
-    found = surveyed(root)
-    assert {path: file.verdict for path, file in verdicts(found).items()} == expected
-    assert found.counts == {**dict.fromkeys(found.counts, 0), **Counter(expected.values())}
-    assert len(set(expected.values())) == len(found.counts)
-
-
-def test_what_is_not_used_says_why(messy: tuple[Path, dict[str, str]]) -> None:
-    found = surveyed(messy[0])
-    assert all(file.reason for file in found.files if file.verdict not in ("used", "label"))
-    assert {reject.path for reject in found.rejects} == {f.path for f in found.files if f.verdict == "rejected"}
-    assert all(reject.detail and reject.reason and reject.stage in ("audio", "labels") for reject in found.rejects)
-
-
-def test_the_survey_is_json_and_markdown_whatever_the_files_are_called(messy: tuple[Path, dict[str, str]]) -> None:
-    found = surveyed(messy[0])
-    files = json.loads(json.dumps([asdict(file) for file in found.files], allow_nan=False))
-    assert [file["path"] for file in files] == sorted(file.path for file in found.files)
-    text = found.to_markdown()
-    assert "rejected: nan.wav" in text and "<b>" not in text.replace("\\<b>", "")
-
-
-def test_a_style_with_markup_stays_in_its_row(tmp_path: Path, write_tunes: Callable[..., Path]) -> None:
+def test_a_style_with_markup_stays_in_its_row(
+    tmp_path: Path, write_tunes: Callable[..., Path], surveyed: Surveyed
+) -> None:
     write_tunes(tmp_path / "x", 1)
     (tmp_path / "x" / "jig").rename(tmp_path / "a|b\n*c*")
-    row = next(line for line in surveyed(tmp_path).to_markdown().splitlines() if "\\*c" in line)
+    row = next(line for line in survey_report.to_markdown(surveyed(tmp_path)).splitlines() if "\\*c" in line)
     assert row.startswith("| a\\|b_\\*c\\* | 1 |")
 
 
-def test_damaged_sounds_are_rejected_with_their_reasons(tmp_path: Path, write_sound: Callable[..., Path]) -> None:
-    expected = damaged_sounds(tmp_path, write_sound)
-    write_sound(tmp_path / "good.wav")
-    found = surveyed(tmp_path)
-    assert {reject.path: reject.reason for reject in found.rejects} == expected
-    assert [row.name for row in found.rows] == ["good"]
-
-
-@pytest.mark.parametrize("said", [0xFFFFFFFF, 0x7FFFFFFF])
-def test_a_wav_written_through_a_pipe_is_not_taken_for_cut(
-    tmp_path: Path, write_sound: Callable[..., Path], said: int
-) -> None:
-    path = write_sound(tmp_path / "piped.wav")
-    content = bytearray(path.read_bytes())
-    content[4:8] = said.to_bytes(4, "little")
-    path.write_bytes(bytes(content))
-    assert surveyed(tmp_path).counts["used"] == 1
-
-
-@pytest.mark.parametrize("suffix", ["wav", "aiff", "ogg", "flac"])
-@settings(max_examples=25)
-@given(share=st.floats(0.3, 0.98))
-def test_a_cut_recording_is_never_used(
-    tmp_path_factory: pytest.TempPathFactory, write_sound: Callable[..., Path], suffix: str, share: float
-) -> None:
-    path = write_sound(tmp_path_factory.mktemp("cut") / f"a.{suffix}", seconds=3)
-    content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(BadInput, match=r"truncated|not audio|empty"):
-        surveyed(path.parent)
-
-
-def test_a_bad_label_is_put_aside_alone(messy: tuple[Path, dict[str, str]]) -> None:
-    rows = {row.name: row for row in surveyed(messy[0]).rows}
-    assert rows["labelled/bad"].notes is None and rows["labelled/bad"].notes_file is None
-    assert (rows["labelled/half"].notes, rows["labelled/half"].beats) == (None, 33)
-    assert rows["labelled/half"].composes == "no notes"
-    assert rows["labelled/a"].composes == ""
-
-
 def test_of_equal_recordings_the_one_with_labels_is_used(
-    tmp_path: Path, write_tunes: Callable[..., Path], write_sound: Callable[..., Path]
+    tmp_path: Path, write_tunes: Callable[..., Path], write_sound: Callable[..., Path], surveyed: Surveyed
 ) -> None:
     write_tunes(tmp_path, 1)
     write_sound(tmp_path / "a bare copy.wav")
@@ -179,42 +88,15 @@ def test_of_equal_recordings_the_one_with_labels_is_used(
     assert verdicts(found)["a bare copy.wav"].reason == "the same content as jig/0"
 
 
-def test_a_label_that_vanishes_under_the_survey_does_not_take_the_recording_along(
-    tmp_path: Path, write_tunes: Callable[..., Path], write_sound: Callable[..., Path]
+def test_a_meter_that_has_no_token_is_known_before_preparation(
+    tmp_path: Path, tune: Callable[..., Score], surveyed: Surveyed
 ) -> None:
-    write_tunes(tmp_path, 1)
-    write_sound(tmp_path / "jig" / "0.wav")
-    (track,) = LOADERS["folder"].find(tmp_path).tracks
-    (tmp_path / "jig" / "0.mid").unlink()
-    cache = SurveyCache()
-    item = inspection.inspect(track, tmp_path, "folder", cache)
-    assert item.facts is not None and [reject.path for reject in item.rejects] == ["jig/0.mid"]
-    (tmp_path / "jig" / "0.wav").unlink()
-    assert inspection.inspect(track, tmp_path, "folder", cache).facts is None
-    cache.close()
-
-
-def test_a_meter_that_has_no_token_is_known_before_preparation(tmp_path: Path, tune: Callable[..., Score]) -> None:
     midi.write(tmp_path / "odd.mid", tune(1, meter=Meter(13, 4)))
     midi.write(tmp_path / "rare.mid", tune(2, meter=Meter(7, 8)))
     assert {row.name: row.composes for row in surveyed(tmp_path).rows} == {"odd": "meter", "rare": ""}
 
 
-def test_a_second_survey_opens_nothing(
-    messy: tuple[Path, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cache = SurveyCache(tmp_path / "survey.db")
-    first = surveyed(messy[0], cache)
-    cache.close()
-    with monkeypatch.context() as patch:
-        for owner, name in ((audio, "check"), (midi, "read"), (survey_cache.hashlib, "file_digest")):
-            patch.setattr(owner, name, lambda *_, **__: pytest.fail("a file was opened"))
-        cache = SurveyCache(tmp_path / "survey.db")
-        assert surveyed(messy[0], cache) == first
-        cache.close()
-
-
-def test_a_changed_file_is_looked_at_again(tmp_path: Path, tune: Callable[..., Score]) -> None:
+def test_a_changed_file_is_looked_at_again(tmp_path: Path, tune: Callable[..., Score], surveyed: Surveyed) -> None:
     cache = SurveyCache()
     for seed in range(2):
         midi.write(tmp_path / f"{seed}.mid", tune(seed))
@@ -234,35 +116,20 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, content: bytes) -> None:
     cache.close()
 
 
-def test_one_or_four_threads_find_the_same(messy: tuple[Path, dict[str, str]]) -> None:
-    for threads in (1, 4):
-        cache = SurveyCache()
-        assert survey(messy[0], SETTINGS, cache, threads=threads) == surveyed(messy[0])
-        cache.close()
-
-
 @pytest.mark.parametrize("content", ["nothing", "others", "damaged"])
-def test_a_folder_without_music_is_refused_in_words(tmp_path: Path, content: str) -> None:
+def test_a_folder_without_music_is_refused_in_words(tmp_path: Path, content: str, surveyed: Surveyed) -> None:
     if content == "others":
         (tmp_path / "README").touch()
     if content == "damaged":
         (tmp_path / "a.mid").touch()
-    words = "1 × not midi" if content == "damaged" else "no audio and no MIDI files"
+    words = "1 × empty" if content == "damaged" else "no audio and no MIDI files"
     with pytest.raises(BadInput, match=words):
         surveyed(tmp_path)
 
 
-def test_a_missing_folder_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused_in_words(tmp_path: Path, surveyed: Surveyed) -> None:
     with pytest.raises(BadInput, match="no such folder"):
         surveyed(tmp_path / "none")
-
-
-def test_notes_that_outlast_the_sound_are_warned_of(tmp_path: Path, write_tunes: Callable[..., Path],
-                                                    write_sound: Callable[..., Path]) -> None:  # fmt: skip
-    write_tunes(tmp_path, 1)
-    write_sound(tmp_path / "jig" / "0.wav", seconds=1)
-    (file,) = [file for file in surveyed(tmp_path).files if file.verdict == "used"]
-    assert any("notes go on 15.0 s" in warning for warning in file.warnings)
 
 
 KINDS = ("tune", "sound", "bad tune", "bad sound", "beats", "bad beats", "other")
@@ -277,6 +144,7 @@ def test_whatever_is_in_the_folder_the_counts_add_up(
     contents: dict[tuple[str, str], int],
     tune: Callable[..., Score],
     write_sound: Callable[..., Path],
+    surveyed: Surveyed,
 ) -> None:
     root = tmp_path_factory.mktemp("any")
     midi.write(root / "one.mid", tune(99))
@@ -294,8 +162,214 @@ def test_whatever_is_in_the_folder_the_counts_add_up(
     assert len(found.rows) == found.counts["used"] == len({row.track for row in found.rows})
 
 
-def test_a_score_of_many_meters_can_be_composed_from(tmp_path: Path, tune: Callable[..., Score]) -> None:
+def test_a_score_of_many_meters_can_be_composed_from(
+    tmp_path: Path, tune: Callable[..., Score], surveyed: Surveyed
+) -> None:
     bars = (*(Bar(index * 1920, Meter(4, 4)) for index in range(7)), Bar(7 * 1920, Meter(2, 4)))
     midi.write(tmp_path / "a.mid", Score(tune(1, bars=7).notes, bars, 90.0))
     (row,) = surveyed(tmp_path).rows
     assert (row.composes, row.meter, row.bpm) == ("", "4/4", pytest.approx(90, rel=1e-5))
+
+
+def write_labelled(root: Path, write_tunes: Callable[..., Path], write_sound: Callable[..., Path]) -> Path:
+    """Two tunes and a sound with good beats and bad notes."""
+    write_tunes(root, 2)
+    write_sound(root / "waltz" / "a.wav", seconds=2)
+    (root / "waltz" / "a.mid").write_bytes(b"no midi")
+    (root / "waltz" / "a.beats").write_text("0.5 1\n1.0 2\n1.5 1\n")
+    return root
+
+
+def test_a_bad_label_is_put_aside_alone(
+    tmp_path: Path, write_tunes: Callable[..., Path], write_sound: Callable[..., Path], surveyed: Surveyed
+) -> None:
+    found = surveyed(write_labelled(tmp_path, write_tunes, write_sound))
+    row = next(row for row in found.rows if row.name == "waltz/a")
+    assert (row.notes, row.beats, row.composes) == (None, 3, "no notes")
+    assert json.loads(row.files) == {"beats": "waltz/a.beats"}
+    assert [(reject.path, reject.stage, reject.reason) for reject in found.rejects] == [
+        ("waltz/a.mid", "labels", "not midi")
+    ]
+
+
+def test_a_second_survey_opens_nothing(
+    tmp_path: Path, write_tunes: Callable[..., Path], write_sound: Callable[..., Path], surveyed: Surveyed
+) -> None:
+    root = write_labelled(tmp_path / "corpus", write_tunes, write_sound)
+    (root / "cut.wav").write_bytes((root / "waltz" / "a.wav").read_bytes()[:5000])
+    cache = SurveyCache(tmp_path / "survey.db")
+    first = surveyed(root, cache)
+    cache.close()
+    cache = SurveyCache(tmp_path / "survey.db")
+    assert survey(root, SETTINGS, cache, Idle()) == first
+    cache.close()
+
+
+def test_rehashing_reads_every_file_and_opens_only_what_is_new(
+    tmp_path: Path, write_tunes: Callable[..., Path], surveyed: Surveyed
+) -> None:
+    root = write_tunes(tmp_path / "corpus", 3)
+    cache = SurveyCache(tmp_path / "survey.db")
+    first = surveyed(root, cache)
+    cache.close()
+    victim = root / "jig" / "0.mid"
+    before = victim.stat()
+    content = bytearray(victim.read_bytes())
+    place = content.index(b"\x90") + 1
+    content[place] ^= 1
+    victim.write_bytes(bytes(content))
+    os.utime(victim, ns=(before.st_atime_ns, before.st_mtime_ns))
+    cache = SurveyCache(tmp_path / "survey.db")
+    assert surveyed(root, cache) == first, "same size and time: taken for the same"
+    cache.close()
+    cache = SurveyCache(tmp_path / "survey.db", trusting=False)
+    again = surveyed(root, cache)
+    cache.close()
+    changed = [row.name for row, old in zip(again.rows, first.rows, strict=True) if row.track != old.track]
+    assert changed == ["jig/0"]
+
+
+def test_an_interrupted_survey_goes_on_where_it_was(
+    tmp_path: Path, write_tunes: Callable[..., Path], openers: LocalOpeners
+) -> None:
+    root = write_tunes(tmp_path / "corpus", 8)
+    cache = SurveyCache(tmp_path / "survey.db")
+
+    def interrupt(done: int, total: int) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        survey(root, SETTINGS, cache, openers, on_progress=interrupt)
+    cache.close()
+    opened: list[str] = []
+
+    class Counting:
+        def open(self, tracks: Sequence[Track], root: Path, layout: str, cache: SurveyCache) -> Iterator[Inspected]:
+            opened.extend(track.name for track in tracks)
+            return openers.open(tracks, root, layout, cache)
+
+    cache = SurveyCache(tmp_path / "survey.db")
+    assert len(survey(root, SETTINGS, cache, Counting()).rows) == 8
+    cache.close()
+    assert len(opened) <= 4
+
+
+class Meddling(Guard):
+    """A child under whose eyes a file changes or vanishes."""
+
+    def __init__(self, meddle: Callable[[], object]) -> None:
+        super().__init__("musegen.inspection:answer")
+        self._meddle = meddle
+
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        answer = super().ask(question)
+        self._meddle()
+        return answer
+
+
+def test_a_file_that_is_written_while_it_is_read_is_put_aside_until_it_is_complete(
+    tmp_path: Path, write_sound: Callable[..., Path]
+) -> None:
+    path = write_sound(tmp_path / "a.wav")
+    (track,) = corpora.loader("folder").find(tmp_path).tracks
+    cache = SurveyCache()
+    with Meddling(lambda: path.write_bytes(path.read_bytes() + b"more")) as guard:
+        item = opening.inspect(track, tmp_path, "folder", cache, guard)
+    assert (item.facts, [reject.reason for reject in item.rejects]) == (None, ["changing"])
+    write_sound(path)
+    with Meddling(lambda: None) as guard:
+        assert opening.inspect(track, tmp_path, "folder", cache, guard).facts is not None
+    cache.close()
+
+
+def test_a_label_that_vanishes_under_the_survey_does_not_take_the_recording_along(
+    tmp_path: Path, write_tunes: Callable[..., Path], write_sound: Callable[..., Path]
+) -> None:
+    write_tunes(tmp_path, 1)
+    write_sound(tmp_path / "jig" / "0.wav")
+    (track,) = corpora.loader("folder").find(tmp_path).tracks
+    (tmp_path / "jig" / "0.mid").unlink()
+    cache = SurveyCache()
+    with Guard("musegen.inspection:answer") as guard:
+        item = opening.inspect(track, tmp_path, "folder", cache, guard)
+        assert item.facts is not None and [reject.path for reject in item.rejects] == ["jig/0.mid"]
+        (tmp_path / "jig" / "0.wav").unlink()
+        assert opening.inspect(track, tmp_path, "folder", cache, guard).facts is None
+    cache.close()
+
+
+def test_one_or_three_openers_find_the_same(
+    tmp_path: Path, write_tunes: Callable[..., Path], write_sound: Callable[..., Path], surveyed: Surveyed
+) -> None:
+    root = write_labelled(tmp_path, write_tunes, write_sound)
+    for count in (1, 3):
+        cache = SurveyCache()
+        with LocalOpeners(count) as some:
+            assert survey(root, SETTINGS, cache, some) == surveyed(root)
+        cache.close()
+
+
+def test_what_a_person_says_wins_and_only_that_track_is_another(
+    tmp_path: Path, write_tunes: Callable[..., Path], surveyed: Surveyed
+) -> None:
+    write_tunes(tmp_path, 4)
+    before = {row.name: row for row in surveyed(tmp_path).rows}
+    words = Correction({"style": "Slip Jig", "bpm": 99.0, "title": None, "licence": "CC0"})
+    memory = Memory(Edits({before["jig/0"].track: words}))
+    after = {row.name: row for row in surveyed(tmp_path, memory=memory).rows}
+    changed = {name for name in after if after[name].fingerprint() != before[name].fingerprint()}
+    row = after["jig/0"]
+    assert changed == {"jig/0"}
+    assert (row.style, row.style_confidence, row.bpm, row.licence) == ("slip_jig", 1.0, 99.0, "CC0")
+    assert [row.origin(name) for name in ("style", "bpm", "licence", "notes")] == ["human", "human", "human", "file"]
+
+
+def test_what_was_removed_stays_out_under_any_name(
+    tmp_path: Path, write_tunes: Callable[..., Path], surveyed: Surveyed
+) -> None:
+    write_tunes(tmp_path, 3)
+    gone = next(row for row in surveyed(tmp_path).rows if row.name == "jig/0")
+    (tmp_path / "jig" / "0.mid").rename(tmp_path / "another name.mid")
+    memory = Memory(removed={gone.track: Tombstone(gone.track, gone.name, "2026-01-01", "the composer asked")})
+    found = surveyed(tmp_path, memory=memory)
+    assert gone.track not in {row.track for row in found.rows}
+    file = verdicts(found)["another name.mid"]
+    assert file.verdict == "rejected" and file.reason.startswith("removed: ") and "the composer asked" in file.reason
+
+
+def test_tracks_without_a_licence_are_put_aside_where_one_is_required(
+    tmp_path: Path, write_tunes: Callable[..., Path], surveyed: Surveyed
+) -> None:
+    write_tunes(tmp_path, 3)
+    table = "file_name,licence,consent\njig/0.mid,CC0,yes\nreel/1.mid,CC BY 4.0,no\n"
+    (tmp_path / "metadata.csv").write_text(table)
+    found = surveyed(tmp_path, chosen=SurveySettings(require_licence=True))
+    assert [(row.name, row.licence) for row in found.rows] == [("jig/0", "CC0")]
+    assert {reject.path: reject.reason for reject in found.rejects} == {
+        "jig/2.mid": "no licence",
+        "reel/1.mid": "no consent",
+    }
+    assert len(surveyed(tmp_path).rows) == 2
+
+
+def test_a_given_split_is_kept_and_versions_across_two_are_told(
+    tmp_path: Path, tune: Callable[..., Score], surveyed: Surveyed
+) -> None:
+    for name, semitones in (("a", 0), ("b", 3)):
+        midi.write(tmp_path / f"{name}.mid", tune(1, bars=16).transposed(semitones))
+    (tmp_path / "metadata.csv").write_text("file_name,split\na.mid,train\nb.mid,validation\n")
+    found = surveyed(tmp_path)
+    assert {row.name: row.split for row in found.rows} == {"a": "train", "b": "valid"}
+    assert any("versions of one piece" in warning for warning in found.warnings)
+
+
+def test_a_copy_with_another_style_is_told(
+    tmp_path: Path, write_tunes: Callable[..., Path], surveyed: Surveyed
+) -> None:
+    write_tunes(tmp_path, 1)
+    (tmp_path / "reel").mkdir()
+    (tmp_path / "reel" / "0.mid").write_bytes((tmp_path / "jig" / "0.mid").read_bytes())
+    (row,) = surveyed(tmp_path).rows
+    assert (row.name, row.style) == ("jig/0", "jig")
+    assert any("its copy reel/0 says reel" in warning for warning in row.warning_list())

@@ -3,27 +3,20 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from musegen import midi
 from musegen.catalogue import CatalogueRow
+from musegen.memory import Memory
+from musegen.opening import LocalOpeners
 from musegen.score import Score
-from musegen.survey import SurveySettings, _splits, survey
+from musegen.survey import SurveySettings, survey
 from musegen.survey_cache import SurveyCache
 
-SETTINGS = SurveySettings()
+CatalogueOf = Callable[[Path], list[CatalogueRow]]
 
 
-def catalogue_of(root: Path) -> list[CatalogueRow]:
-    cache = SurveyCache()
-    try:
-        return survey(root, SETTINGS, cache).rows
-    finally:
-        cache.close()
-
-
-def test_versions_of_a_piece_are_in_one_split(tmp_path: Path, tune: Callable[..., Score]) -> None:
+def test_versions_of_a_piece_are_in_one_split(
+    tmp_path: Path, tune: Callable[..., Score], catalogue_of: CatalogueOf
+) -> None:
     for seed in range(30):
         score = tune(seed, bars=4)
         midi.write(tmp_path / f"{seed}.mid", score)
@@ -37,7 +30,9 @@ def test_versions_of_a_piece_are_in_one_split(tmp_path: Path, tune: Callable[...
     assert {row.split for row in rows} == {"train", "valid", "test"}
 
 
-def test_names_and_their_order_do_not_decide_the_split(tmp_path: Path, tune: Callable[..., Score]) -> None:
+def test_names_and_their_order_do_not_decide_the_split(
+    tmp_path: Path, tune: Callable[..., Score], catalogue_of: CatalogueOf
+) -> None:
     for seed in range(12):
         midi.write(tmp_path / "a" / f"{seed}.mid", tune(seed))
         midi.write(tmp_path / "a" / f"{seed}x.mid", tune(seed).transposed(1))
@@ -47,23 +42,17 @@ def test_names_and_their_order_do_not_decide_the_split(tmp_path: Path, tune: Cal
     assert {row.track: (row.group, row.split) for row in one} == {row.track: (row.group, row.split) for row in other}
 
 
-identities = st.integers(0, 10**9).map(lambda number: f"{number:032x}")
-
-
-@given(st.sets(identities, min_size=1, max_size=60), st.sets(identities, max_size=60))
-def test_new_pieces_move_no_old_ones_once_every_split_has_some(old: set[str], new: set[str]) -> None:
-    before, after = _splits(sorted(old), SETTINGS), _splits(sorted(old | new), SETTINGS)
-    drawn = _splits([*sorted(old), *(f"{number:032x}" for number in range(2000))], SETTINGS)
-    moved = {group for group in old if before[group] != after[group]}
-    if len(old) >= 3:
-        assert moved <= {group for group in old if before[group] != drawn[group] or after[group] != drawn[group]}
-        assert len(moved) <= 4
-    if {drawn[group] for group in old} == {"train", "valid", "test"}:
-        assert not moved and all(before[group] == drawn[group] for group in old)
-
-
-@given(st.sets(identities, min_size=1, max_size=12), st.floats(0.01, 0.4), st.floats(0.01, 0.4))
-def test_from_three_pieces_on_no_split_is_empty(groups: set[str], valid: float, test: float) -> None:
-    splits = _splits(sorted(groups), SurveySettings(valid_share=valid, test_share=test))
-    assert splits.keys() == groups
-    assert set(splits.values()) == ({"train", "valid", "test"} if len(groups) >= 3 else {"train"})
+def test_a_new_version_of_a_tested_piece_is_tested_as_well(
+    tmp_path: Path, tune: Callable[..., Score], openers: LocalOpeners
+) -> None:
+    for seed in range(12):
+        midi.write(tmp_path / f"{seed}.mid", tune(seed))
+    cache = SurveyCache()
+    before = survey(tmp_path, SurveySettings(), cache, openers).rows
+    for seed in range(12):
+        midi.write(tmp_path / f"{seed} higher.mid", tune(seed).transposed(2))
+    memory = Memory(splits={row.track: row.split for row in before})
+    after = {row.name: row for row in survey(tmp_path, SurveySettings(), cache, openers, memory).rows}
+    cache.close()
+    assert {row.name: after[row.name].split for row in before} == {row.name: row.split for row in before}
+    assert all(after[f"{row.name} higher"].split == row.split for row in before)

@@ -19,7 +19,6 @@ _TASKS_PER_CPU = 2
 def make_dataset(
     plans: Sequence[ShardPlan],
     root: Path,
-    layout: str,
     settings: ComposingSettings,
     folder: Path,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -38,7 +37,7 @@ def make_dataset(
     if before is not None and not todo and set(kept) == wanted:
         manifest.discard_staged(folder)
         return before, 0
-    made = _map(todo, root, layout, settings, folder, on_progress) if todo else []
+    made = _map(todo, root, settings, folder, on_progress) if todo else []
     entries = {path: shard for path, shard in kept.items() if path in wanted}
     entries.update({shard.path: shard for shard in made})
     after = Manifest(tuple(entries[path] for path in sorted(entries)))
@@ -49,7 +48,6 @@ def make_dataset(
 def _map(
     plans: Sequence[ShardPlan],
     root: Path,
-    layout: str,
     settings: ComposingSettings,
     folder: Path,
     on_progress: Callable[[int, int], None],
@@ -64,7 +62,7 @@ def _map(
         try:
             while waiting or running:
                 while waiting and len(running) < most:
-                    running.append(task.remote(waiting.pop(), root, layout, settings, folder))
+                    running.append(task.remote(waiting.pop(), root, settings, folder))
                 done, running = ray.wait(running)
                 made += [_result(reference) for reference in done]
                 on_progress(len(made), len(plans))

@@ -1,5 +1,6 @@
 """On Ray a dataset is the same with any number of workers, and a worker that dies costs time alone."""
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from musegen import midi, prepare
 from musegen.augment import Tempo, Transpose
+from musegen.catalogue import CatalogueRow
 from musegen.cluster import shards
 from musegen.cluster.connect import cluster_cpus, cluster_gpus, connected
 from musegen.cluster.shards import make_dataset
@@ -19,8 +21,6 @@ from musegen.prepare import ComposingSettings, ShardPlan
 from musegen.score import Score
 from musegen.shards import manifest, reader
 from musegen.shards.manifest import Manifest
-from musegen.survey import SurveySettings, survey
-from musegen.survey_cache import SurveyCache
 
 pytestmark = pytest.mark.slow
 
@@ -40,19 +40,16 @@ class Dataset:
     corpus: Path
     folder: Path
     progress: list[tuple[int, int]]
+    catalogue_of: Callable[[Path], list[CatalogueRow]]
 
     def plans(self) -> list[ShardPlan]:
-        cache = SurveyCache()
-        try:
-            return prepare.plan(survey(self.corpus, SurveySettings(), cache).rows, SETTINGS, "folder")
-        finally:
-            cache.close()
+        return prepare.plan(self.catalogue_of(self.corpus), SETTINGS)
 
     def make(self, plans: list[ShardPlan] | None = None) -> tuple[Manifest, int]:
         def tell(done: int, total: int) -> None:
             self.progress.append((done, total))
 
-        return make_dataset(plans or self.plans(), self.corpus, "folder", SETTINGS, self.folder, tell)
+        return make_dataset(plans or self.plans(), self.corpus, SETTINGS, self.folder, tell)
 
     def contents(self) -> dict[str, bytes]:
         files = sorted(path for path in self.folder.rglob("*") if path.is_file())
@@ -60,8 +57,10 @@ class Dataset:
 
 
 @pytest.fixture
-def dataset(tmp_path: Path, write_tunes: Callable[..., Path]) -> Dataset:
-    return Dataset(write_tunes(tmp_path / "corpus", 12), tmp_path / "dataset", [])
+def dataset(
+    tmp_path: Path, write_tunes: Callable[..., Path], catalogue_of: Callable[[Path], list[CatalogueRow]]
+) -> Dataset:
+    return Dataset(write_tunes(tmp_path / "corpus", 12), tmp_path / "dataset", [], catalogue_of)
 
 
 def test_the_cluster_is_as_large_as_asked() -> None:
@@ -75,13 +74,13 @@ def test_one_worker_or_two_or_none_give_the_same_bytes(
     made, count = dataset.make(plans)
     assert count == len(made.shards) == len(plans)
     assert dataset.progress[-1] == (count, count)
-    alone = Dataset(dataset.corpus, tmp_path / "alone", [])
+    alone = Dataset(dataset.corpus, tmp_path / "alone", [], dataset.catalogue_of)
     with monkeypatch.context() as patch:
         patch.setattr(shards, "cluster_cpus", lambda: 1)
         patch.setattr(shards, "_TASKS_PER_CPU", 1)
         alone.make(plans)
-    here = Dataset(dataset.corpus, tmp_path / "here", [])
-    entries = [prepare.make_shard(plan, here.corpus, "folder", SETTINGS, here.folder) for plan in plans]
+    here = Dataset(dataset.corpus, tmp_path / "here", [], dataset.catalogue_of)
+    entries = [prepare.make_shard(plan, here.corpus, SETTINGS, here.folder) for plan in plans]
     manifest.commit(here.folder, Manifest(tuple(entries)))
     assert dataset.contents() == alone.contents() == here.contents()
     assert reader.verify(dataset.folder) == []
@@ -104,7 +103,7 @@ def test_a_dataset_made_step_by_step_is_that_made_at_once(
     dataset.make()
     midi.write(dataset.corpus / "jig" / "new.mid", tune(1000))
     dataset.make()
-    at_once = Dataset(dataset.corpus, tmp_path / "at once", [])
+    at_once = Dataset(dataset.corpus, tmp_path / "at once", [], dataset.catalogue_of)
     at_once.make()
     assert dataset.contents() == at_once.contents()
 
@@ -113,7 +112,7 @@ def test_with_nothing_stale_nothing_is_written_and_leftovers_go(dataset: Dataset
     plans = dataset.plans()
     first, _ = dataset.make(plans)
     before = dataset.contents()
-    prepare.make_shard(plans[0], dataset.corpus, "folder", SETTINGS, dataset.folder)
+    prepare.make_shard(plans[0], dataset.corpus, SETTINGS, dataset.folder)
     dataset.progress.clear()
     assert dataset.make(plans) == (first, 0)
     assert (dataset.contents(), dataset.progress) == (before, [])
@@ -141,8 +140,8 @@ def test_a_damaged_dataset_is_made_anew(dataset: Dataset) -> None:
 def test_an_interrupted_run_is_taken_up_where_it_ended(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     plans = dataset.plans()
     for plan in plans[:-1]:
-        prepare.make_shard(plan, dataset.corpus, "folder", SETTINGS, dataset.folder)
-    kept = {row.notes_file for row in plans[-1].rows}
+        prepare.make_shard(plan, dataset.corpus, SETTINGS, dataset.folder)
+    kept = {json.loads(row.files)["midi"] for row in plans[-1].rows}
     for path in dataset.corpus.rglob("*.mid"):
         if path.relative_to(dataset.corpus).as_posix() not in kept:
             path.unlink()
@@ -177,7 +176,7 @@ def test_a_killed_worker_costs_nothing_but_time(
         patch.setattr(prepare, "make_shard", worker(tmp_path / "died", plans[1].path, die))
         dataset.make(plans)
     assert (tmp_path / "died").exists()
-    undisturbed = Dataset(dataset.corpus, tmp_path / "undisturbed", [])
+    undisturbed = Dataset(dataset.corpus, tmp_path / "undisturbed", [], dataset.catalogue_of)
     undisturbed.make(plans)
     assert dataset.contents() == undisturbed.contents()
 
@@ -213,5 +212,5 @@ def test_bad_input_in_a_task_is_bad_input_here_and_the_old_dataset_stays(dataset
     damaged.write_bytes(b"")
     with pytest.raises(BadInput, match=damaged.name) as caught:
         dataset.make(plans)
-    assert (caught.value.file, caught.value.reason) == (damaged, "not midi")
+    assert (caught.value.file, caught.value.reason) == (damaged, "empty")
     assert manifest.load(dataset.folder) == before and reader.verify(dataset.folder) == []

@@ -4,20 +4,20 @@ import hashlib
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from musegen import prepare
+from musegen.catalogue import CatalogueRow
 from musegen.cluster.connect import connected
 from musegen.cluster.shards import make_dataset
 from musegen.cluster.train import TrainingJob, train_on_cluster
 from musegen.models import TransformerSettings
 from musegen.prepare import ComposingSettings
 from musegen.score import SCORE_NOTE, Score
-from musegen.survey import SurveySettings, survey
-from musegen.survey_cache import SurveyCache
 from musegen.theory import Meter
 from musegen.tokens import TokenizerSettings
 from musegen.training import Progress, TrainingResult, TrainingSettings
@@ -48,9 +48,11 @@ def weights(result: TrainingResult) -> str:
     return hashlib.sha256((result.best / "weights.safetensors").read_bytes()).hexdigest()
 
 
-def test_a_killed_worker_is_replaced_and_the_weights_are_those_of_an_undisturbed_run(tmp_path: Path) -> None:
+def test_a_killed_worker_is_replaced_and_the_weights_are_those_of_an_undisturbed_run(
+    tmp_path: Path, catalogue_of: Callable[[Path], list[CatalogueRow]]
+) -> None:
     root = corpus(tmp_path / "corpus")
-    rows = survey(root, SurveySettings(corpus=str(root)), SurveyCache()).rows
+    rows = catalogue_of(root)
     settings, dataset = ComposingSettings(shards=2), tmp_path / "composing"
     killed: list[int] = []
 
@@ -62,7 +64,7 @@ def test_a_killed_worker_is_replaced_and_the_weights_are_those_of_an_undisturbed
                 os.kill(pid, signal.SIGKILL)
 
     with connected(cpus=2):
-        make_dataset(prepare.plan(rows, settings, "folder"), root, "folder", settings, dataset)
+        make_dataset(prepare.plan(rows, settings), root, settings, dataset)
         calm = train_on_cluster(job_for(dataset, tmp_path / "calm"), 2)
         disturbed = train_on_cluster(job_for(dataset, tmp_path / "disturbed"), 2, kill_one)
     assert killed
