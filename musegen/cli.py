@@ -46,7 +46,7 @@ def init(
     folder: Annotated[Path, typer.Argument(help="The workspace to make.")],
     preset: Annotated[str, typer.Option(help="demo, small, base or large.")] = "demo",
     corpus: Annotated[Path | None, typer.Option(help="Your folder of recordings or MIDI files.")] = None,
-    layout: Annotated[str | None, typer.Option(help="folder (default) or pop909.")] = None,
+    layout: Annotated[str | None, typer.Option(help="How it is laid out; found out by default.")] = None,
 ) -> None:
     """Make a workspace: params.yaml with a preset's numbers, and dvc.yaml. Files that are there stay."""
     from musegen import params
@@ -70,14 +70,25 @@ def sample(
 @app.command()
 def survey(
     folder: Annotated[Path | None, typer.Argument(help="Any folder; by default the corpus of params.yaml.")] = None,
-    layout: Annotated[str, typer.Option(help="folder or pop909; for a FOLDER given here.")] = "folder",
+    layout: Annotated[str, typer.Option(help="How a FOLDER given here is laid out; found out by default.")] = "auto",
+    require_licence: Annotated[
+        bool, typer.Option("--require-licence", help="Put aside what nothing names a licence of.")
+    ] = False,
+    rehash: Annotated[
+        bool, typer.Option("--rehash", help="Read every file again, whatever its size and time.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Look at every file of a corpus: what can be used, what can't and why."""
+    from musegen import survey_report
     from musegen.commands import survey_folder
 
-    found = survey_folder(Workspace.current(), folder, layout)
-    _answer({"counts": found.counts, "files": found.files}, found.to_markdown(), as_json)
+    found = survey_folder(Workspace.current(), folder, layout, require_licence, rehash)
+    if as_json:
+        content = {"layout": found.layout, "counts": found.counts, "warnings": found.warnings, "files": found.files}
+        _answer(content, "", as_json)
+    else:
+        survey_report.show(found, Console(highlight=False))
 
 
 @app.command()
@@ -206,6 +217,21 @@ def rollback() -> None:
     from musegen.stages.deploy import promote_version
 
     say.print(promote_version(Workspace.current().checked(), "previous", "rolled back by hand"))
+
+
+@app.command()
+def remove(
+    tracks: Annotated[list[str], typer.Argument(help="Ids, names or files of tracks.")],
+    why: Annotated[str, typer.Option(help="Kept with the tombstone.")] = "",
+    only_list: Annotated[bool, typer.Option("--list", help="Remove nothing; say what descends from them.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take removed tracks back.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Leave tracks out for good, and list the shards, models and pieces that descend from them."""
+    from musegen.commands import remove_tracks
+
+    content, words = remove_tracks(Workspace.current().checked(), tracks, why, only_list, undo)
+    _answer(content, words, as_json)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from musegen import midi, outcome, params, pieces, terminal
+from musegen import corpora, midi, outcome, params, pieces, terminal
 from musegen.corpora import journal, sample
 from musegen.errors import BadInput, BadParams, about
 from musegen.generate import Composer, Request, SamplingSettings
@@ -15,9 +15,9 @@ from musegen.pieces import PieceFiles
 from musegen.registry import CHAMPION, GENERATOR, ModelVersion, Registry
 from musegen.score import Score
 from musegen.shards import reader
+from musegen.stages import corpus
 from musegen.stages.generator import load_composer
-from musegen.survey import Survey, SurveySettings, survey
-from musegen.survey_cache import SurveyCache
+from musegen.survey import Survey, SurveySettings
 from musegen.theory import Key, Meter
 from musegen.workspace import Workspace
 
@@ -33,20 +33,37 @@ def make_sample(folder: Path, tracks: int, seed: int) -> str:
     return f"sample    {folder}: {made.tracks} tracks, {made.seconds / 3600:.1f} hours ({styles}){skipped}"
 
 
-def survey_folder(workspace: Workspace, folder: Path | None, layout: str) -> Survey:
-    """Survey any folder, or without one the corpus of the workspace; nothing is written but the cache."""
-    if folder is None:
-        settings = params.load(workspace.checked().params).survey
-    elif layout not in ("folder", "pop909"):
-        raise BadParams(f"layout {layout!r}: unknown; choose folder or pop909")
+def survey_folder(
+    workspace: Workspace, folder: Path | None, layout: str, require_licence: bool, rehash: bool
+) -> Survey:
+    """Survey the corpus of the workspace and write its catalogue; any other `folder` is only looked at."""
+    with terminal.bar("survey", "tracks") as tell:
+        if folder is None:
+            settings = params.load(workspace.checked().params)
+            chosen = settings.survey.model_copy(
+                update={"require_licence": settings.survey.require_licence or require_licence}
+            )
+            return corpus.survey_corpus(workspace, settings.model_copy(update={"survey": chosen}), tell, rehash)
+        corpora.loader(layout)
+        looked = SurveySettings(corpus=str(folder.resolve()), layout=layout, require_licence=require_licence)
+        return corpus.survey_folder(workspace, folder.resolve(), looked, tell, rehash)
+
+
+def remove_tracks(
+    workspace: Workspace, tracks: list[str], why: str, only_list: bool, undo: bool
+) -> tuple[dict[str, Any], str]:
+    """Removal, its undoing, or only the list of what descends from tracks; for machines and in words."""
+    from musegen.stages import removal
+
+    corpus_root = workspace.corpus(params.load(workspace.params).survey.corpus)
+    done: removal.Restored | removal.Removal
+    if undo:
+        done = removal.restore(workspace, tracks)
+    elif only_list:
+        done = removal.descent(workspace, tracks, corpus_root, [Path("out")])
     else:
-        settings = SurveySettings.model_validate({"corpus": str(folder.resolve()), "layout": layout})
-    cache = SurveyCache(workspace.hidden / "survey.db" if workspace.params.exists() else None)
-    try:
-        with terminal.bar("survey", "tracks") as tell:
-            return survey(workspace.corpus(settings.corpus), settings, cache, tell)
-    finally:
-        cache.close()
+        done = removal.remove(workspace, tracks, why, corpus_root, [Path("out")])
+    return done.to_json(), done.to_text()
 
 
 def fetched_composer(workspace: Workspace, which: str) -> tuple[Composer, ModelVersion]:

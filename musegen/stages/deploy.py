@@ -8,6 +8,7 @@ from pathlib import Path
 from musegen.evaluation.report import Report
 from musegen.params import Params
 from musegen.registry import CHAMPION, GENERATOR, ModelVersion, Registry
+from musegen.stages import lineage
 from musegen.stages.generator import training_facts
 from musegen.workspace import Workspace
 
@@ -23,7 +24,7 @@ class Deployed:
 
 
 def deploy_generator(workspace: Workspace, params: Params, report: Report, tags: Mapping[str, str]) -> Deployed:
-    """Register model, vocabulary, report, pieces, params.yaml and dvc.lock as one version, and promote it if it passed.
+    """Register model, report, pieces, params.yaml, dvc.lock and lineage as one version, and promote it if it passed.
 
     A model that is registered already keeps its version; its promotion is made up for if a kill prevented it.
     """
@@ -36,7 +37,7 @@ def deploy_generator(workspace: Workspace, params: Params, report: Report, tags:
     version = registry.register(
         GENERATOR,
         facts["run_id"],
-        _bundle(workspace),
+        _bundle(workspace, facts["data_sha256"]),
         {
             **tags,
             "data.sha256": facts["data_sha256"],
@@ -97,12 +98,13 @@ def promote_version(workspace: Workspace, which: str, why: str) -> str:
     return f"version {version.number} is the champion now" + (f", version {before.number} was" if before else "")
 
 
-def _bundle(workspace: Workspace) -> Path:
-    """Everything a version holds, side by side in one folder."""
+def _bundle(workspace: Workspace, data_sha256: str) -> Path:
+    """Everything a version holds, side by side in one folder, with the list of the tracks it learnt from."""
     folder = workspace.hidden / "bundle"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(workspace.generator, folder / "generator")
     shutil.copytree(workspace.reports / "generator", folder / "report")
+    lineage.keep(workspace, data_sha256, folder)
     for name in ("params.yaml", "dvc.lock"):
         if (workspace.root / name).exists():
             shutil.copy(workspace.root / name, folder / name)
