@@ -52,6 +52,7 @@ class Guard:
         self._most_seconds = most_seconds
         self._child: subprocess.Popen[bytes] | None = None
         self._unread = b""
+        self._ended = False
 
     def __enter__(self) -> Self:
         return self
@@ -82,12 +83,22 @@ class Guard:
         except _Gone:
             how = _how(child.wait())
             self.close()
+            if self._ended:
+                raise Unavailable("the child was ended; ask another one") from None
             raise self._stopped(f"it crashes the program that opens it ({how})", "crash", opened) from None
         except Stopped:
             raise
         except BaseException:
             self.close()  # what the child would still say belongs to a question that nobody asks any more
             raise
+
+    def end(self) -> None:
+        """End the child for good, from another thread than the one that asks; that one meets `Unavailable`."""
+        self._ended = True
+        child = self._child
+        if child is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """End the child and whatever it has started."""
@@ -109,7 +120,9 @@ class Guard:
         if self._child is not None and self._child.poll() is None:
             return self._child
         self.close()
-        command = [sys.executable, "-m", __name__, self._target]
+        if self._ended:
+            raise Unavailable("the child was ended; ask another one")
+        command = [sys.executable, "-P", "-m", __name__, self._target]
         child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0, env=_environment()
         )
@@ -211,12 +224,13 @@ def _limit() -> None:
 
 
 def _environment() -> dict[str, str]:
-    """One thread a child, and the same modules as here."""
+    """One thread a child, and the same modules as here; none of the folder that one stands in: it may be a corpus."""
     threads = dict.fromkeys(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
     )
-    paths = os.pathsep.join(path for path in sys.path if path)
-    return {**os.environ, **threads, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
+    here, home = Path.cwd(), Path(__file__).parent.parent
+    paths = [path for path in sys.path if Path(path).is_absolute() and (Path(path) == home or Path(path) != here)]
+    return {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def _how(code: int) -> str:

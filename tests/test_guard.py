@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -112,6 +113,29 @@ def test_what_the_child_has_started_ends_with_it() -> None:
         time.sleep(0.1)
     os.kill(started, signal.SIGKILL)
     pytest.fail("the grandchild lives on")
+
+
+def test_what_lies_in_the_folder_that_one_stands_in_is_never_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("musegen", "numpy", "json", "signal", "tests"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    with Guard(f"{__name__}:misbehave") as child:
+        assert child.ask({"do": "echo", "words": "safe"})["heard"] == "safe"
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_child_that_was_ended_from_outside_blames_no_file() -> None:
+    with Guard(f"{__name__}:misbehave") as child:
+        child.ask({"do": "echo", "words": "ready"})
+        Timer(0.5, child.end).start()
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="was ended"):
+            child.ask({"do": "hang"})
+        assert time.monotonic() - began < 10
+        with pytest.raises(Unavailable, match="was ended"):
+            child.ask({"do": "echo", "words": "again"})
 
 
 def test_a_child_that_can_not_start_is_unavailable() -> None:
