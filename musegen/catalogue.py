@@ -101,6 +101,11 @@ def write(folder: Path, rows: list[CatalogueRow], rejects: list[Reject], shares:
     `shares` says by which shares the splits were drawn (see `read_splits`).
     """
     _write(folder / CATALOGUE, CatalogueRow, [asdict(row) for row in rows], {_SHARES: shares})
+    write_rejects(folder, rejects)
+
+
+def write_rejects(folder: Path, rejects: list[Reject]) -> None:
+    """Write the table of rejects alone."""
     _write(folder / REJECTS, Reject, [asdict(reject) for reject in rejects])
 
 

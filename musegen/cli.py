@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from musegen.errors import BadParams, GateNotMet, MusegenError
+from musegen.errors import BadInput, BadParams, GateNotMet, MusegenError
 from musegen.workspace import VARIABLE, Workspace, set_environment
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__)
@@ -89,6 +89,8 @@ def survey(
         _answer(content, "", as_json)
     else:
         survey_report.show(found, Console(highlight=False))
+    if found.nothing:
+        raise BadInput(found.nothing, "empty")
 
 
 @app.command()

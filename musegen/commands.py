@@ -38,15 +38,15 @@ def survey_folder(
 ) -> Survey:
     """Survey the corpus of the workspace and write its catalogue; any other `folder` is only looked at."""
     with terminal.bar("survey", "tracks") as tell:
-        if folder is None:
-            settings = params.load(workspace.checked().params)
-            chosen = settings.survey.model_copy(
-                update={"require_licence": settings.survey.require_licence or require_licence}
-            )
+        settings = params.load(workspace.checked().params) if folder is None or workspace.params.exists() else None
+        if settings and (folder is None or folder.resolve() == workspace.corpus(settings.survey.corpus)):
+            strict = settings.survey.require_licence or require_licence
+            chosen = settings.survey.model_copy(update={"require_licence": strict})
             return corpus.survey_corpus(workspace, settings.model_copy(update={"survey": chosen}), tell, rehash)
         corpora.loader(layout)
-        looked = SurveySettings(corpus=str(folder.resolve()), layout=layout, require_licence=require_licence)
-        return corpus.survey_folder(workspace, folder.resolve(), looked, tell, rehash)
+        root = (folder or Path()).resolve()
+        looked = SurveySettings(corpus=str(root), layout=layout, require_licence=require_licence)
+        return corpus.survey_folder(workspace, root, looked, tell, rehash)
 
 
 def remove_tracks(

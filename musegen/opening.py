@@ -5,7 +5,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol
@@ -18,6 +18,8 @@ from musegen.guard import Guard, Stopped
 from musegen.inspection import Facts
 from musegen.survey_cache import SurveyCache
 from musegen.track import Track
+
+_FACTS = {field.name for field in fields(Facts)}
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,18 @@ class LocalOpeners:
             finally:
                 free.put(guard)
 
-        pool = ThreadPoolExecutor(self._count)
+        pool, complete = ThreadPoolExecutor(self._count), False
         try:
             yield from pool.map(work, tracks)
+            complete = True
         finally:
-            # Whoever stops listening wants no more: what has not begun is not begun.
+            if not complete:  # whoever stops listening does not want to wait for files of hours
+                for guard in self._guards:
+                    guard.end()
             pool.shutdown(cancel_futures=True)
+            if not complete:
+                self.close()
+                self._guards = [Guard(inspection.TARGET) for _ in range(self._count)]
 
 
 def recall(track: Track, root: Path, layout: str, cache: SurveyCache) -> Inspected | None:
@@ -144,7 +152,7 @@ def _facts(
 
     That a file can't be used is remembered as well, unless another time may be another thing.
     """
-    known = cache.facts(key)
+    known = _understood(cache.facts(key))
     if known is None:
         if guard is None:
             return None
@@ -158,6 +166,12 @@ def _facts(
         return Facts(**{**known, "warnings": tuple(known["warnings"])})
     culprit = track.files.get(known["unfit"], track.content)
     raise BadInput(known["words"], known["reason"], culprit)
+
+
+def _understood(known: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What the cache holds, unless somebody has put something else there."""
+    names = {"unfit", "reason", "words"} if known and "unfit" in known else _FACTS
+    return known if known is not None and known.keys() == names else None
 
 
 def _ask(track: Track, layout: str, guard: Guard) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Who is trained and who is tested on: whole groups, drawn by content, and never moved for what comes later."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from musegen.errors import BadInput
@@ -53,7 +54,8 @@ def draw(members: Sequence[Member], valid_share: float, test_share: float) -> Dr
     settled = {group: _settled(mine) for group, mine in groups.items()}
     fixed = {group: split for group, split in settled.items() if split is not None}
     drawn = _by_chance([group for group in groups if group not in fixed], fixed, valid_share, test_share)
-    splits = {member.track: member.given or (fixed | drawn)[member.group] for member in members}
+    mine = _none_empty(fixed | drawn, {member.group for member in members if member.given})
+    splits = {member.track: member.given or mine[member.group] for member in members}
     across = {group: tuple(sorted({splits[member.track] for member in mine})) for group, mine in groups.items()}
     return Drawn(splits, {group: names for group, names in across.items() if len(names) > 1})
 
@@ -66,6 +68,20 @@ def _settled(mine: Sequence[Member]) -> str | None:
     return None
 
 
+def _none_empty(splits: dict[str, str], given: Collection[str]) -> dict[str, str]:
+    """Where three groups or more leave a split empty, the nearest group moves there that nobody has given a place."""
+    for missing in [split for split in ("test", "valid") if split not in splits.values()]:
+        sizes = Counter(splits.values())
+        movable = [group for group, split in splits.items() if group not in given and sizes[split] > 1]
+        if len(splits) >= len(SPLITS) and movable:
+            splits = {**splits, min(movable, key=_chance): missing}
+    return splits
+
+
+def _chance(group: str) -> float:
+    return int(hashlib.sha256(group.encode()).hexdigest()[:12], 16) / 16**12
+
+
 def _by_chance(
     groups: Sequence[str], fixed: Mapping[str, str], valid_share: float, test_share: float
 ) -> dict[str, str]:
@@ -73,8 +89,8 @@ def _by_chance(
 
     The groups whose draws are nearest are moved where a split would be empty.
     """
-    chance = {group: int(hashlib.sha256(group.encode()).hexdigest()[:12], 16) / 16**12 for group in groups}
-    ordered = sorted(groups, key=lambda group: chance[group])
+    chance = {group: _chance(group) for group in groups}
+    ordered = sorted(groups, key=_chance)
     tests = sum(draw < test_share for draw in chance.values())
     kept = sum(draw < test_share + valid_share for draw in chance.values())
     if len(ordered) + len(set(fixed)) >= 3:

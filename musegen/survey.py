@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from musegen import code, corpora, grouping, splits
 from musegen.catalogue import CatalogueRow, Reject
+from musegen.copies import distinct
 from musegen.corpora import Found
 from musegen.errors import BadInput, BadParams
 from musegen.inspection import Facts
@@ -21,6 +22,7 @@ from musegen.opening import Inspected, Openers, recall
 from musegen.settings import Settings
 from musegen.splits import Member
 from musegen.survey_cache import SurveyCache
+from musegen.theory import Meter
 from musegen.track import SAID_FIELDS, Said, Track
 from musegen.verdicts import VERDICTS, Judged, SurveyedFile, judge, relative
 
@@ -59,6 +61,7 @@ class Survey:
     `barred` are the rows of tracks that only rights keep out, so that a person can write a licence or consent.
     """
 
+    root: Path
     layout: str
     rows: list[CatalogueRow]
     barred: list[CatalogueRow]
@@ -71,6 +74,15 @@ class Survey:
         """Files by verdict."""
         found = Counter(file.verdict for file in self.files)
         return {verdict: found[verdict] for verdict in VERDICTS}
+
+    @property
+    def nothing(self) -> str:
+        """Why there is no track to use, in words; empty where there is one."""
+        if self.rows:
+            return ""
+        reasons = Counter(reject.reason for reject in self.rejects)
+        why = ", ".join(f"{count} × {reason}" for reason, count in reasons.items()) or "no recordings and no notes"
+        return f"{self.root}: nothing in this folder can be used ({why}); see to that, or give another folder"
 
     @property
     def hours(self) -> float:
@@ -88,39 +100,27 @@ def survey(
 ) -> Survey:
     """Find, open and judge every file below `root`; what did not change since `cache` saw it is not opened again.
 
-    Raises `BadInput` where the folder is missing or holds nothing that can be used.
+    Raises `BadInput` where there is no such folder; one that holds nothing of use is told by `Survey.nothing`.
     """
     memory = memory or Memory()
     layout = corpora.detect(root) if settings.layout == "auto" else settings.layout
     found = corpora.loader(layout).find(root)
     inspected = _inspect_all(found.tracks, root, layout, cache, openers, on_progress)
-    copies = _first_of_equals(inspected)
-    firsts = [item for item in inspected if copies.get(item.track.name) is None and item.facts is not None]
-    barred = {
-        item.track.name: reject
-        for item in firsts
-        if (reject := memory.bars(item, root, settings.require_licence)) is not None
-    }
-    usable = [item for item in firsts if item.track.name not in barred]
-    rejects = sorted(
-        [
-            *(Reject(relative(path, root), "find", error.reason, str(error)) for path, error in found.refused.items()),
-            *(reject for item in inspected for reject in item.rejects),
-            *barred.values(),
-        ],
-        key=lambda reject: (reject.path, reject.reason),
-    )
-    if not usable:
-        raise BadInput(f"{root}: nothing in this folder can be used ({_why(rejects)}); give a folder of recordings")
-    told = _told_otherwise(inspected, copies)
-    rows, warnings = _rows(root, layout, usable, settings, cache, memory, told)
-    aside = [
-        _row(root, layout, item, (item.id, ""), "", memory, told.get(item.track.name, []))
-        for item in firsts
-        if item.track.name in barred and item.id not in memory.removed
-    ]
-    files = judge(found, _judged(found, inspected, copies, rows), rejects, root)
-    return Survey(layout, rows, aside, rejects, files, (*found.warnings, *warnings))
+    tracks = distinct(inspected)
+    barred = {item.id: bar for item in tracks.items if (bar := memory.bars(item, root, settings.require_licence))}
+    rejects = _rejects(found, inspected, barred.values(), root)
+    rows, warnings = _rows(root, layout, tracks.items, barred, settings, cache, memory)
+    usable = [row for row in rows if row.track not in barred]
+    aside = [row for row in rows if row.track in barred and row.track not in memory.removed]
+    files = judge(found, _judged(found, inspected, tracks.originals, usable), rejects, root)
+    warnings = (*found.warnings, *warnings, *cache.troubles)
+    return Survey(root, layout, usable, aside, rejects, files, warnings)
+
+
+def _rejects(found: Found, inspected: Sequence[Inspected], barred: Iterable[Reject], root: Path) -> list[Reject]:
+    refused = [Reject(relative(path, root), "find", e.reason, str(e)) for path, e in found.refused.items()]
+    opened = [reject for item in inspected for reject in item.rejects]
+    return sorted([*refused, *opened, *barred], key=lambda reject: (reject.path, reject.reason))
 
 
 def _judged(
@@ -152,62 +152,51 @@ def _inspect_all(
     return [known[track.name] for track in tracks]
 
 
-def _first_of_equals(inspected: Sequence[Inspected]) -> dict[str, str]:
-    """For each track of the same content as another the name of that other, which has the most labels."""
-    firsts: dict[str, str] = {}
-    sound = [item for item in inspected if item.facts is not None]
-    for item in sorted(sound, key=lambda item: (-len(item.track.files), item.track.name)):
-        firsts.setdefault(item.id, item.track.name)
-    return {item.track.name: firsts[item.id] for item in sound if firsts[item.id] != item.track.name}
-
-
-def _told_otherwise(inspected: Sequence[Inspected], copies: Mapping[str, str]) -> dict[str, list[str]]:
-    """For the name of each track of which there are copies, where a copy says another style."""
-    styles = {item.track.name: (item.facts or Facts()).said.get("style") for item in inspected}
-    told: dict[str, list[str]] = {}
-    for copy, original in copies.items():
-        if styles[copy] and styles[copy] != styles[original]:
-            words = f"style: its copy {copy} says {styles[copy]}; {styles[original] or 'none'} is used"
-            told.setdefault(original, []).append(words)
-    return told
-
-
-def _why(rejects: Sequence[Reject]) -> str:
-    reasons = Counter(reject.reason for reject in rejects)
-    return ", ".join(f"{count} × {reason}" for reason, count in reasons.items()) or "no audio and no MIDI files"
-
-
 def _rows(
     root: Path,
     layout: str,
-    usable: Sequence[Inspected],
+    items: Sequence[Inspected],
+    barred: Mapping[str, Reject],
     settings: SurveySettings,
     cache: SurveyCache,
     memory: Memory,
-    told: Mapping[str, list[str]],
 ) -> tuple[list[CatalogueRow], tuple[str, ...]]:
-    groups = _groups(usable, cache)
-    members, warnings = [], list[str]()
-    for item, (group, _) in zip(usable, groups, strict=True):
-        given = memory.says(item).get("split")
-        try:
-            parsed = splits.parse(given) if given else None
-        except BadInput as error:
-            parsed = None
-            warnings.append(f"{item.track.name}: {error}")
-        members.append(Member(item.id, group, parsed, memory.splits.get(item.id)))
+    """A row for each item, those that rights keep out without a split, and what is odd about the corpus."""
+    groups = _groups(items, cache)
+    warnings: list[str] = []
+    members = []
+    for item, (group, _) in zip(items, groups, strict=True):
+        if item.id not in barred:
+            given = _given_split(item, memory, warnings)
+            members.append(Member(item.id, group, given, memory.splits.get(item.id)))
     drawn = splits.draw(members, settings.valid_share, settings.test_share)
     names: dict[str, list[str]] = {}
-    for item, (group, _) in zip(usable, groups, strict=True):
+    for item, (group, _) in zip(items, groups, strict=True):
         names.setdefault(group, []).append(item.track.name)
     for group, where in drawn.across.items():
         listed = ", ".join(names[group][:4])
         warnings.append(f"versions of one piece are given {' and '.join(where)}: {listed}; what is tested is learnt")
-    rows = [
-        _row(root, layout, item, group, drawn.splits[item.id], memory, told.get(item.track.name, []))
-        for item, group in zip(usable, groups, strict=True)
-    ]
+    removed = {
+        group: item.track.name for item, (group, _) in zip(items, groups, strict=True) if item.id in memory.removed
+    }
+    rows = []
+    for item, placed in zip(items, groups, strict=True):
+        row = _row(root, layout, item, placed, drawn.splits.get(item.id, ""), memory)
+        if placed[0] in removed and item.id not in barred:
+            words = f"it is a version of {removed[placed[0]]}, which was removed; remove it as well, or let it stay"
+            row = replace(row, warnings=json.dumps([*row.warning_list(), words], ensure_ascii=False))
+        rows.append(row)
     return rows, tuple(warnings)
+
+
+def _given_split(item: Inspected, memory: Memory, warnings: list[str]) -> str | None:
+    """The split that a table or a person gives; what is none goes to the `warnings`."""
+    given = memory.says(item).get("split")
+    try:
+        return splits.parse(given) if given else None
+    except BadInput as error:
+        warnings.append(f"{item.track.name}: {error}")
+        return None
 
 
 def _groups(tracks: Sequence[Inspected], cache: SurveyCache) -> list[tuple[str, str]]:
@@ -219,7 +208,7 @@ def _groups(tracks: Sequence[Inspected], cache: SurveyCache) -> list[tuple[str, 
     digest = hashlib.sha256("\n".join([*ids, *(track.labels_sha256 for track in tracks)]).encode()).hexdigest()
     key = f"{code.of_facts()} groups {digest}"
     known = cache.facts(key)
-    if known is None:
+    if known is None or known.keys() != {"groups", "reasons"}:
         found = grouping.grouping([track.prints for track in tracks])
         known = {"groups": found.groups, "reasons": [", ".join(sorted(reasons)) for reasons in found.reasons]}
         cache.remember(key, known)
@@ -229,9 +218,7 @@ def _groups(tracks: Sequence[Inspected], cache: SurveyCache) -> list[tuple[str, 
     return [(names[group], why) for group, why in zip(known["groups"], known["reasons"], strict=True)]
 
 
-def _row(
-    root: Path, layout: str, item: Inspected, group: tuple[str, str], split: str, memory: Memory, told: Sequence[str]
-) -> CatalogueRow:
+def _row(root: Path, layout: str, item: Inspected, group: tuple[str, str], split: str, memory: Memory) -> CatalogueRow:
     track, facts, human = item.track, item.facts or Facts(), memory.edits.of(item.id)
     said = {**dict.fromkeys(SAID_FIELDS), **memory.says(item)}
     words = asdict(Said(HUMAN)) | human if human else {}
@@ -254,12 +241,20 @@ def _row(
         key=human.get("key", facts.key),
         meter=human.get("meter", facts.meter),
         sources=json.dumps(sources, ensure_ascii=False, sort_keys=True),
-        warnings=json.dumps([*facts.warnings, *told], ensure_ascii=False),
+        warnings=json.dumps([*facts.warnings, *_meter_warnings(human, facts)], ensure_ascii=False),
     )
     if said["style"]:
         confidence = 1.0 if "style" in human else facts.style_confidence
-        row = replace(row, style=Style.named(said["style"]).name, style_confidence=confidence)
-    return row
+        return replace(row, style=Style.named(said["style"]).name, style_confidence=confidence)
+    return replace(row, style_confidence=None)
+
+
+def _meter_warnings(human: Mapping[str, Any], facts: Facts) -> list[str]:
+    """A person's meter that the beats do not have: bars are drawn where the beats say."""
+    mine, theirs = human.get("meter"), facts.meter
+    if not mine or not theirs or Meter.parse(mine).beats == Meter.parse(theirs).beats:
+        return []
+    return [f"meter: you say {mine}, the bars of its beats are {theirs}; correct the beats as well"]
 
 
 def _with_words(labels_sha256: str, words: Mapping[str, Any]) -> str:

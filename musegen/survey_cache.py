@@ -1,12 +1,13 @@
 """What earlier surveys learnt, so that an unchanged file costs a stat."""
 
+import contextlib
 import hashlib
 import json
 import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,24 +28,23 @@ class Learnt:
 class SurveyCache:
     """A small SQLite file: content hash by (path, size, mtime), facts by content. Safe to share between threads.
 
-    Without a `file` it lives in memory. `trusting=False` takes every hash anew, whatever sizes and times say.
+    Without a `file` it lives in memory. `trusting=False` takes every hash anew, whatever sizes and times say. It is
+    never worth a survey: a damaged file is made anew, and where none can be kept memory does; `troubles` tells that.
     """
 
     def __init__(self, file: Path | None = None, trusting: bool = True) -> None:
-        if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._database = _opened(file)
-        except sqlite3.OperationalError as error:
-            raise Unavailable(f"{file}: the cache can't be used ({error}); end the survey that holds it") from error
-        except sqlite3.DatabaseError:
-            if file is not None:
-                file.unlink()  # it is damaged, and only a cache
-            self._database = _opened(file)
-        self._lock = threading.Lock()
+        self._file = file
+        self._lock = threading.RLock()
         self._trusting = trusting
         self._hashes: dict[str, tuple[str, str]] = {}
         self._facts: dict[str, str] = {}
+        self.troubles: list[str] = []
+        try:
+            if file is not None:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            self._database = _opened(file)
+        except (sqlite3.DatabaseError, OSError) as error:
+            self._replace(error)
 
     def close(self) -> None:
         """Release the file."""
@@ -70,35 +70,30 @@ class SurveyCache:
             found = hashlib.file_digest(file, "sha256").hexdigest()
             if _stamp(os.fstat(file.fileno())) != _stamp(before):
                 raise changing(path)
-        self._learn_hash(path, _stamp(before), found)
+        self.take(Learnt(((str(path), _stamp(before), found),), ()))
         return found
 
     def facts(self, key: str) -> dict[str, Any] | None:
         """What was remembered under `key`."""
-        with self._lock:
-            row = self._database.execute("SELECT json FROM facts WHERE key = ?", (key,)).fetchone()
-        return json.loads(row[0]) if row else None
+        rows = self._run("SELECT json FROM facts WHERE key = ?", [(key,)])
+        try:
+            found = json.loads(rows[0][0]) if rows else None
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
 
     def remember(self, key: str, facts: dict[str, Any]) -> None:
         """Keep JSON-able facts under `key`."""
-        text = json.dumps(facts)
-        with self._lock, self._database:
-            self._facts[key] = text
-            self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, text))
+        self.take(Learnt((), ((key, json.dumps(facts)),)))
 
     def forget_but(self, prefix: str) -> None:
         """Drop all facts whose keys begin otherwise: other code has found them."""
-        with self._lock, self._database:
-            self._database.execute("DELETE FROM facts WHERE substr(key, 1, ?) != ?", (len(prefix), prefix))
+        self._run("DELETE FROM facts WHERE substr(key, 1, ?) != ?", [(len(prefix), prefix)])
 
     def hashes_of(self, paths: Iterable[Path]) -> tuple[tuple[str, str, str], ...]:
         """What is known of these files, for a cache that works for this one."""
-        found = []
-        with self._lock:
-            for path in paths:
-                row = self._database.execute("SELECT * FROM hashes WHERE path = ?", (str(path),)).fetchone()
-                found += [row] if row and (self._trusting or row[0] in self._hashes) else []
-        return tuple(found)
+        rows = [row for path in paths for row in self._run("SELECT * FROM hashes WHERE path = ?", [(str(path),)])]
+        return tuple((path, now, sha256) for path, now, sha256 in rows if self._trusting or path in self._hashes)
 
     def learnt(self) -> Learnt:
         """What is new since it was opened."""
@@ -108,21 +103,51 @@ class SurveyCache:
 
     def take(self, learnt: Learnt) -> None:
         """Remember what another cache has learnt."""
-        with self._lock, self._database:
+        with self._lock:
             self._hashes |= {path: (found, sha256) for path, found, sha256 in learnt.hashes}
-            self._database.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", learnt.hashes)
-            self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", learnt.facts)
+            self._facts |= dict(learnt.facts)
+        self._run("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", learnt.hashes)
+        self._run("INSERT OR REPLACE INTO facts VALUES (?, ?)", learnt.facts)
 
     def _remembered(self, path: Path, now: str) -> str | None:
-        with self._lock:
-            query = "SELECT sha256 FROM hashes WHERE path = ? AND stamp = ?"
-            row = self._database.execute(query, (str(path), now)).fetchone()
-        return str(row[0]) if row else None
+        rows = self._run("SELECT sha256 FROM hashes WHERE path = ? AND stamp = ?", [(str(path), now)])
+        return str(rows[0][0]) if rows else None
 
-    def _learn_hash(self, path: Path, now: str, found: str) -> None:
-        with self._lock, self._database:
-            self._hashes[str(path)] = (now, found)
-            self._database.execute("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", (str(path), now, found))
+    def _run(self, statement: str, values: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Run a statement for each of the values; on a database that fails in the middle, once more on a new one."""
+        with self._lock:
+            try:
+                return self._rows(statement, values)
+            except sqlite3.DatabaseError as error:
+                self._replace(error)
+                return self._rows(statement, values)
+
+    def _rows(self, statement: str, values: Sequence[tuple[Any, ...]]) -> list[Any]:
+        with self._database:
+            return [row for each in values for row in self._database.execute(statement, each).fetchall()]
+
+    def _replace(self, error: Exception) -> None:
+        """Go on with a new file where the old one is damaged, in memory where none can be kept.
+
+        Raises `Unavailable` where another process holds it.
+        """
+        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+            words = f"{self._file}: another survey holds it; wait for that one, or stop it"
+            raise Unavailable(words) from error
+        if hasattr(self, "_database"):
+            self._database.close()
+        damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+        if damaged and self._file is not None:
+            with contextlib.suppress(OSError, sqlite3.Error):
+                self._file.unlink()  # it is only a cache
+                self._database = _opened(self._file)
+                self.take(self.learnt())
+                return
+        self.troubles.append(
+            f"{self._file}: nothing can be remembered there ({error}); free space, or see to its rights"
+        )
+        self._database = _opened(None)
+        self.take(self.learnt())
 
 
 def stamp(path: Path) -> str:

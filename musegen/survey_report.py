@@ -89,6 +89,8 @@ def _styles(rows: Sequence[CatalogueRow]) -> Section:
 
 
 def _coverage(rows: Sequence[CatalogueRow]) -> Section:
+    if not rows:
+        return Section("labels", (), ())
     counts = {kind: sum(has(row) is not None for row in rows) for kind, has in _COVERED.items()}
     lines = tuple((kind, str(count), f"{count / len(rows):.0%}") for kind, count in counts.items())
     return Section("labels", ("kind", "tracks", "share"), lines)

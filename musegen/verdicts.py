@@ -79,7 +79,9 @@ def _of_track(one: Judged, put_aside: Mapping[str, str], root: Path) -> Iterator
         elif content_name in put_aside or one.item.facts is None:
             yield SurveyedFile(name, "ignored", f"{content.name} was put aside")
         elif one.original is not None:
-            yield SurveyedFile(name, "duplicate", f"the same content as {one.original}")
+            same = path == content
+            words = "the same content as {!r}" if same else "it stands beside a copy of {!r}, whose labels are used"
+            yield SurveyedFile(name, "duplicate", words.format(one.original))
         elif path != content or one.row is None:
             yield SurveyedFile(name, "label")
         else:

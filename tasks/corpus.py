@@ -3,6 +3,7 @@
 from prefect.artifacts import create_markdown_artifact
 
 from musegen import survey_report
+from musegen.errors import BadInput
 from musegen.params import Params
 from musegen.stages import corpus
 from musegen.stages.corpus import Prepared
@@ -17,6 +18,8 @@ def survey_corpus(workspace: Workspace, params: Params) -> Survey:
     """Every file of the corpus gets its verdict; the corpus report becomes an artifact."""
     with shown("survey", "tracks") as tell:
         found = corpus.survey_corpus(workspace, params, tell)
+    if found.nothing:
+        raise BadInput(found.nothing, "empty")
     create_markdown_artifact(survey_report.to_markdown(found), key="corpus-report", description="What the corpus holds")
     return found
 

@@ -24,7 +24,7 @@ ORDER = [
     {"vocabulary", "context", "grammar", "code"},
     {"survey_cache", "catalogue", "spreadsheet", "label_table", "removal", "splits", "inspection"},
     {"opening"},
-    {"verdicts"},
+    {"verdicts", "copies"},
     {"memory"},
     {"survey"},
     {"survey_report"},

@@ -33,7 +33,14 @@ def test_who_stood_somewhere_before_stays_there(old: set[str], new: set[str]) ->
     before = drawn(old)
     members = [Member(group, group, before=before.get(group)) for group in sorted(old | new)]
     after = draw(members, 0.1, 0.1).splits
-    assert all(after[group] == before[group] for group in old)
+    moved = [group for group in old if after[group] != before[group]]
+    assert len(moved) <= len(set(SPLITS) - set(before.values())), "only what else would leave a split empty"
+
+
+def test_a_split_whose_last_piece_is_put_elsewhere_gets_another() -> None:
+    members = [Member(str(index), str(index), before="train") for index in range(4)]
+    splits = draw([*members, Member("v", "v", given="valid", before="test")], 0.1, 0.1).splits
+    assert splits["v"] == "valid" and set(splits.values()) == set(SPLITS)
 
 
 @given(st.sets(identities, min_size=1, max_size=12), st.floats(0.01, 0.4), st.floats(0.01, 0.4))

@@ -2,11 +2,15 @@
 
 import json
 import os
+import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,7 +89,7 @@ def test_of_equal_recordings_the_one_with_labels_is_used(
     write_sound(tmp_path / "jig" / "0.wav")
     found = surveyed(tmp_path)
     assert [row.name for row in found.rows] == ["jig/0"]
-    assert verdicts(found)["a bare copy.wav"].reason == "the same content as jig/0"
+    assert verdicts(found)["a bare copy.wav"].reason == "the same content as 'jig/0'"
 
 
 def test_a_meter_that_has_no_token_is_known_before_preparation(
@@ -117,14 +121,19 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("content", ["nothing", "others", "damaged"])
-def test_a_folder_without_music_is_refused_in_words(tmp_path: Path, content: str, surveyed: Surveyed) -> None:
+def test_a_folder_without_music_is_accounted_for_and_told_in_words(
+    tmp_path: Path, content: str, surveyed: Surveyed
+) -> None:
     if content == "others":
         (tmp_path / "README").touch()
     if content == "damaged":
         (tmp_path / "a.mid").touch()
-    words = "1 × empty" if content == "damaged" else "no audio and no MIDI files"
-    with pytest.raises(BadInput, match=words):
-        surveyed(tmp_path)
+    found = surveyed(tmp_path)
+    assert [file.verdict for file in found.files] == {"nothing": [], "others": ["ignored"], "damaged": ["rejected"]}[
+        content
+    ]
+    assert ("1 × empty" if content == "damaged" else "no recordings and no notes") in found.nothing
+    assert survey_report.to_markdown(found)
 
 
 def test_a_missing_folder_is_refused_in_words(tmp_path: Path, surveyed: Surveyed) -> None:
@@ -373,3 +382,100 @@ def test_a_copy_with_another_style_is_told(
     (row,) = surveyed(tmp_path).rows
     assert (row.name, row.style) == ("jig/0", "jig")
     assert any("its copy reel/0 says reel" in warning for warning in row.warning_list())
+
+
+def test_copies_say_together_what_is_known_and_denied_consent_counts(
+    tmp_path: Path, write_sound: Callable[..., Path], surveyed: Surveyed
+) -> None:
+    for pair, hertz in (("a", 300), ("b", 600)):
+        write_sound(tmp_path / f"{pair} 1.wav", hertz)
+        write_sound(tmp_path / f"{pair} 2.wav", hertz)
+        (tmp_path / f"{pair} 1.beats").write_text("0.1 1\n0.3 2\n")
+    table = "file_name,consent,licence\na 2.wav,no,\nb 2.wav,,CC0\n"
+    (tmp_path / "metadata.csv").write_text(table)
+    found = surveyed(tmp_path)
+    assert [(row.name, row.licence) for row in found.rows] == [("b 1", "CC0")]
+    assert [(reject.path, reject.reason) for reject in found.rejects] == [("a 1.wav", "no consent")]
+
+
+def test_labels_beside_a_copy_are_told_apart_from_copies(
+    tmp_path: Path, write_sound: Callable[..., Path], surveyed: Surveyed
+) -> None:
+    write_sound(tmp_path / "p" / "one.wav", seconds=2)
+    write_sound(tmp_path / "q" / "two.wav", seconds=2)
+    (tmp_path / "p" / "one.beats").write_text("0.5 1\n1.0 2\n1.5 3\n")
+    (tmp_path / "p" / "one.bpm").write_text("120")
+    (tmp_path / "q" / "two.beats").write_text("0.3 1\n1.2 2\n")
+    found = surveyed(tmp_path)
+    files = verdicts(found)
+    assert files["q/two.wav"].reason == "the same content as 'p/one'"
+    assert files["q/two.beats"].reason == "it stands beside a copy of 'p/one', whose labels are used"
+    assert any("q/two has others" in warning for warning in found.rows[0].warning_list())
+
+
+def test_a_version_of_what_was_removed_is_told(tmp_path: Path, tune: Callable[..., Score], surveyed: Surveyed) -> None:
+    midi.write(tmp_path / "a.mid", tune(1, bars=16))
+    gone = surveyed(tmp_path).rows[0]
+    midi.write(tmp_path / "b.mid", tune(1, bars=16).transposed(2))
+    memory = Memory(removed={gone.track: Tombstone(gone.track, "a", "2026-01-01", "asked")})
+    (row,) = surveyed(tmp_path, memory=memory).rows
+    assert (row.name, row.warning_list()) == (
+        "b",
+        ("it is a version of a, which was removed; remove it as well, or let it stay",),
+    )
+
+
+def test_a_meter_that_the_beats_do_not_have_is_told(
+    tmp_path: Path, write_tunes: Callable[..., Path], surveyed: Surveyed
+) -> None:
+    write_tunes(tmp_path, 1)
+    track = surveyed(tmp_path).rows[0].track
+    (row,) = surveyed(tmp_path, memory=Memory(Edits({track: Correction({"meter": "7/8"})}))).rows
+    assert any("you say 7/8" in warning for warning in row.warning_list())
+
+
+def test_whoever_stops_a_survey_does_not_wait_for_long_files(tmp_path: Path, write_tunes: Callable[..., Path]) -> None:
+    root = write_tunes(tmp_path / "corpus", 3)
+    cache = SurveyCache(tmp_path / "survey.db")
+    long = tmp_path / "corpus" / "long.flac"
+    soundfile.write(long, np.random.default_rng(0).normal(0, 0.1, 8000 * 3600), 8000)
+
+    def interrupt(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with LocalOpeners(2) as openers:
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            survey(root, SETTINGS, cache, openers, on_progress=interrupt)
+        assert time.monotonic() - began < 20
+        found = survey(root, SETTINGS, cache, openers)
+    cache.close()
+    assert verdicts(found)["long.flac"].verdict == "used"
+
+
+@pytest.mark.parametrize("damage", ["middle", "foreign facts", "not writable"])
+def test_a_cache_is_never_worth_a_survey(
+    tmp_path: Path, write_tunes: Callable[..., Path], surveyed: Surveyed, damage: str
+) -> None:
+    root = write_tunes(tmp_path / "corpus", 20)
+    file = tmp_path / "survey.db"
+    cache = SurveyCache(file)
+    first = surveyed(root, cache)
+    cache.close()
+    if damage == "middle":
+        content = bytearray(file.read_bytes())
+        content[4196:16384] = b"\xff" * (16384 - 4196)
+        file.write_bytes(bytes(content))
+    elif damage == "foreign facts":
+        with sqlite3.connect(file) as database:
+            database.execute("UPDATE facts SET json = '{\"x\": 1}'")
+        database.close()
+    else:
+        file.unlink()
+        file.mkdir()
+    cache = SurveyCache(file)
+    again = surveyed(root, cache)
+    cache.close()
+    assert again.rows == first.rows
+    assert bool(cache.troubles) == (damage == "not writable") == bool(again.warnings)

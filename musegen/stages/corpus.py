@@ -36,13 +36,17 @@ def survey_corpus(
 ) -> Survey:
     """Look at every file of the corpus and write catalogue, rejects and the table of labels.
 
-    What people wrote into that table and what was removed for good is heeded; a track keeps the split that it had.
+    What people wrote into that table and what was removed for good is heeded; a track keeps the split that it had. Of a
+    corpus in which nothing can be used (a disk that is not there, perhaps) the catalogue before stays.
     """
     settings = params.survey
     edits = label_table.read(workspace.labels)
     memory = Memory(edits, removal.read(workspace.removed), catalogue.read_splits(workspace.data, _shares(settings)))
     found = look_into(workspace.corpus(settings.corpus), settings, _cache_file(workspace), memory, on_progress, rehash)
-    catalogue.write(workspace.data, found.rows, found.rejects, _shares(settings))
+    if found.rows:
+        catalogue.write(workspace.data, found.rows, found.rejects, _shares(settings))
+    else:
+        catalogue.write_rejects(workspace.data, found.rejects)
     label_table.write(workspace.labels, [*found.rows, *found.barred], edits)
     return found
 
