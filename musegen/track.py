@@ -13,7 +13,8 @@ class Said:
     """What one source says of a track in words; None where it says nothing.
 
     `source` names it to people: `"metadata.csv"`, `"folder"`, `".jams"`, `"tags"`, `"human"`. `split` is train, valid
-    or test as the source spells it; `bpm` counts quarters a minute; `key` and `meter` as `theory` parses them.
+    or test as the source spells it; `bpm` counts quarters a minute; `key` and `meter` as `theory` parses them. A
+    `licence` of "" says that there is none.
     """
 
     source: str

@@ -198,7 +198,7 @@ WAV_TROUBLES = [
     Trouble("sound/192k.wav", sound(rate=192_000, seconds=1.0), "used"),
     Trouble("sound/shortest.wav", samples(lambda x: x[500:600] + 0.1 * np.sin(np.arange(100))), "used"),
     Trouble("sound/a.aiff", sound(), "used"),
-    Trouble("sound/a.flac", sound(), "ignored", "a.aiff is used"),
+    Trouble("sound/a.flac", sound(), "ignored", "a.aiff stands for"),
     Trouble("sound/b.flac", sound(), "used"),
     Trouble("sound/c.ogg", sound(), "used"),
     Trouble("sound/d.mp3", sound(), "used"),

@@ -129,9 +129,8 @@ def test_a_folder_without_music_is_accounted_for_and_told_in_words(
     if content == "damaged":
         (tmp_path / "a.mid").touch()
     found = surveyed(tmp_path)
-    assert [file.verdict for file in found.files] == {"nothing": [], "others": ["ignored"], "damaged": ["rejected"]}[
-        content
-    ]
+    deserved = {"nothing": [], "others": ["ignored"], "damaged": ["rejected"]}
+    assert [file.verdict for file in found.files] == deserved[content]
     assert ("1 × empty" if content == "damaged" else "no recordings and no notes") in found.nothing
     assert survey_report.to_markdown(found)
 

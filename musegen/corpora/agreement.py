@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musegen.corpora import licences, names
+from musegen.corpora import names
 from musegen.errors import MusegenError
+from musegen.label_files import licences
 from musegen.labels import Beats, Style
 from musegen.theory import Key, Meter
 

@@ -3,23 +3,26 @@ tables that say something of many tracks. Every layout of files on a disk is thi
 
 A MIDI file or a score without a recording of its stem is a track of its own. A folder with a table of styles is a
 collection, of which only folders further down name styles. Of several tables the one nearest to the recording is
-believed first, then by name, `metadata` before others. A licence text (`LICENSE`, `COPYING.txt`) counts for what lies
-beside and below it and has nothing better.
+believed first, then by name, `metadata` before others. Where a table tells the style of a track, its folder's name is
+none. A licence text (`LICENSE`, `COPYING.txt`) counts for what lies beside and below it and has nothing better.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from musegen.corpora import licences, names, reading, rows, stems, tables
+from musegen.corpora import names, reading, rows, stems, tables
 from musegen.corpora.base import Found, Reading
 from musegen.corpora.scan import PlainFile, Scan, scan
 from musegen.corpora.stems import Stem, Stems
-from musegen.errors import BadInput, about
+from musegen.errors import BadInput
+from musegen.label_files import licences
 from musegen.track import Said, Track
 
 FOLDER = "folder"
 """The source of a style that the folder's name gives."""
+
+_NAMES_NOTHING = "it has no column that names files (file_name, path, id, …)"
 
 
 def no_table(_: str) -> bool:
@@ -75,20 +78,37 @@ def assemble(seen: Scan, grouped: Stems, is_table: Callable[[str], bool], implie
     )
     known = {stem.path for stem in grouped.found}
     ignored |= {file.path: _why_ignored(file, known) for file in seen.files if file.path not in placed}
-    return Found(
-        tuple(tracks),
-        ignored,
-        {**seen.refused, **sayings.refused},
-        tuple(sorted(sayings.used)),
-        (*grouped.warnings, *sayings.warnings),
-    )
+    refused = {**seen.refused, **sayings.refused}
+    warnings = (*grouped.warnings, *sayings.warnings, *_unread_metadata(seen.root, ignored, refused))
+    return Found(tuple(tracks), ignored, refused, tuple(sorted(sayings.used)), warnings)
+
+
+def _unread_metadata(root: Path, ignored: Mapping[Path, str], refused: Mapping[Path, BadInput]) -> Iterator[str]:
+    """A warning for every file outside hidden and system folders that promises to say something of tracks in vain."""
+    for path, reason in sorted({**ignored, **refused}.items()):
+        if tables.is_metadata(path.name):
+            inside = path.relative_to(root)
+            if not any(map(names.junk_folder, inside.parts[:-1])):
+                yield (
+                    f"{names.shown(inside.as_posix())} is not read ({reason}); what it says of tracks does not count, "
+                    "a consent that is denied included"
+                )
 
 
 def _why_ignored(file: PlainFile, known: set[str]) -> str:
-    reason = names.why_ignored(file.name)
+    reason = _why_no_table(file) if tables.is_table(file.name) else names.why_ignored(file.name)
     if file.path.suffix.lower() != ".txt" or _inside(file)[: -len(".txt")] not in known:
         return reason
     return "a text that could be anything; name it .beats, .lab or .licence.txt for what it is"
+
+
+def _why_no_table(file: PlainFile) -> str:
+    """Why a layout that reads no tables has not read this one."""
+    try:
+        known = tables.head(file.path)
+    except BadInput as error:
+        return f"it can't be read as a table: {error}"
+    return names.why_ignored(file.name) if tables.names_tracks(known) else _NAMES_NOTHING
 
 
 def _take_tables(files: Iterable[PlainFile], index: rows.Index, sayings: _Sayings) -> None:
@@ -96,16 +116,15 @@ def _take_tables(files: Iterable[PlainFile], index: rows.Index, sayings: _Saying
     for file in sorted(files, key=_nearness):
         known = tables.columns(file.path)
         if known is not None and not tables.names_tracks(known):
-            _set_apart(file, "it has no column that names files (file_name, path, id, …)", sayings)
+            sayings.ignored[file.path] = _NAMES_NOTHING
             continue
         try:
-            with about(file.path):
-                found = rows.overlay(tables.read(file.path), names.shown(_inside(file)), file.folder, index)
+            found = rows.overlay(tables.read(file.path), names.shown(_inside(file)), file.folder, index)
         except BadInput as error:
-            sayings.refused[file.path] = error
+            sayings.refused[file.path] = BadInput(str(error), error.reason, file.path)
             continue
         if found is None:
-            _set_apart(file, "no row of it names a file of this corpus", sayings)
+            sayings.ignored[file.path] = "no row of it names a file of this corpus"
             continue
         for stem, said in found.said:
             sayings.by_stem.setdefault(id(stem), []).append(said)
@@ -114,13 +133,6 @@ def _take_tables(files: Iterable[PlainFile], index: rows.Index, sayings: _Saying
         sayings.used.append(file.path)
         sayings.pairs += found.pairs
         sayings.warnings += found.warnings
-
-
-def _set_apart(file: PlainFile, reason: str, sayings: _Sayings) -> None:
-    """Ignore what looks like a table; aloud where its name promises one."""
-    sayings.ignored[file.path] = reason
-    if file.name.lower().startswith("metadata"):
-        sayings.warnings.append(f"{names.shown(_inside(file))}: {reason}; it is ignored")
 
 
 def _inside(file: PlainFile) -> str:
@@ -140,14 +152,19 @@ def _take_notices(files: Iterable[PlainFile], found: Iterable[Stem], sayings: _S
         if file.folder not in with_tracks:
             sayings.ignored[file.path] = "a licence text of a folder without tracks"
         elif first.setdefault(file.folder, file.name) != file.name:
-            sayings.ignored[file.path] = f"{first[file.folder]} is used as the licence of this folder"
+            host = names.shown(first[file.folder])
+            sayings.ignored[file.path] = f"{host} stands for the licence of this folder; remove that to have this one"
         else:
             try:
-                with about(file.path):
-                    sayings.by_folder[file.folder] = Said(names.shown(file.name), licence=licences.read(file.path))
-                sayings.used.append(file.path)
+                licence = licences.read(file.path)
             except BadInput as error:
-                sayings.refused[file.path] = error
+                sayings.refused[file.path] = BadInput(str(error), error.reason, file.path)
+                continue
+            sayings.by_folder[file.folder] = Said(names.shown(file.name), licence=licence)
+            sayings.used.append(file.path)
+            if not licence:
+                name = names.shown(_inside(file))
+                sayings.warnings.append(f"{name} names no licence; write its name (CC BY 4.0, …) into it")
 
 
 def _upward(folder: str) -> Iterable[str]:
@@ -176,7 +193,8 @@ def _paired(found: list[Stem], sayings: _Sayings) -> list[Stem]:
 
 def _track(stem: Stem, sayings: _Sayings, implied: Said | None) -> Track:
     collection = next(folder for folder in _upward(stem.folder) if not folder or folder in sayings.collections)
-    style = names.style_of(stem.folder[len(collection) :].strip("/"))
+    told = any(said.style for said in (*sayings.by_stem.get(id(stem), ()), *((implied,) if implied else ())))
+    style = None if told else names.style_of(stem.folder[len(collection) :].strip("/"))
     notice = next((sayings.by_folder[folder] for folder in _upward(stem.folder) if folder in sayings.by_folder), None)
     said = (
         *sayings.by_stem.get(id(stem), ()),

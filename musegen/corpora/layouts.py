@@ -31,12 +31,14 @@ LOADERS: dict[str, Loader] = {
     "auto": _Auto(),
     "folder": FolderLayout(),
     "table": FolderLayout(tables.is_table),
-    "maestro": FolderLayout(lambda name: bool(_MAESTRO.fullmatch(name)), Said("maestro", style="classical")),
-    "groove": FolderLayout(lambda name: name == "info.csv"),
-    "audiocraft": FolderLayout(lambda name: name in _AUDIOCRAFT),
+    "maestro": FolderLayout(
+        lambda name: tables.is_table(name) or bool(_MAESTRO.fullmatch(name)), Said("maestro", style="classical")
+    ),
+    "groove": FolderLayout(tables.is_table),
+    "audiocraft": FolderLayout(tables.is_table),
     "pop909": pop909,
 }
-"""Every layout that goes by the names of files."""
+"""Every layout that goes by the names of files. All but `folder` read general tables besides their own."""
 
 LAYOUTS = tuple(LOADERS)
 """What a person may ask for, besides `mirdata:NAME`."""
@@ -67,8 +69,14 @@ def detect(root: Path) -> str:
         return "maestro"
     if "info.csv" in at_top and _GROOVE_COLUMNS.issubset(tables.columns(at_top["info.csv"]) or ()):
         return "groove"
-    candidates = (file.path for file in files if tables.is_table(file.name))
-    return "table" if any(tables.names_tracks(tables.columns(path)) for path in candidates) else "folder"
+    candidates = (file for file in files if tables.is_table(file.name))
+    return "table" if any(map(_is_about_tracks, candidates)) else "folder"
+
+
+def _is_about_tracks(file: PlainFile) -> bool:
+    """By its columns; one that can't be read, by its name, so that it is refused rather than passed over."""
+    known = tables.columns(file.path)
+    return tables.is_metadata(file.name) if known is None else tables.names_tracks(known)
 
 
 def _is_pop909(files: list[PlainFile]) -> bool:

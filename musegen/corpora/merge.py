@@ -10,7 +10,8 @@ What is said of this very track beats what is implied; what a person wrote beats
     chords                           .lab, .jams, score
 
 What mirdata says of a data set that it knows stands before tables in words, before scores in notes, and before .jams.
-Where two contradict each other, spelling and the like aside (`agreement`), the better one is used with a warning.
+Where two contradict each other, spelling and the like aside (`agreement`), the better one is used with a warning. But
+a consent that any source denies is denied, and a licence that the best source denies (`""`) is none.
 """
 
 from collections.abc import Sequence
@@ -78,6 +79,8 @@ def merge(sources: Sequence[Source], odd: Sequence[str] = ()) -> Reading:
         if claims:
             winners[name] = claims[0]
             warnings += _disagreements(name, claims)
+    if "licence" in winners and not winners["licence"].value("licence"):
+        del winners["licence"]
     words = {name: winner.value(name) for name, winner in winners.items() if name in SAID_FIELDS}
     labels = {kind: winner.value(kind) for kind, winner in winners.items() if kind not in SAID_FIELDS}
     origins = {name: winner.name for name, winner in winners.items()}
@@ -104,10 +107,11 @@ def written_like(beats: Beats, written: Beats | None) -> Beats:
 
 
 def _claims(name: str, sources: Sequence[Source]) -> list[Source]:
-    """The sources that say something of `name`, the best first."""
+    """The sources that say something of `name`, the best first; of consent, those that deny it before all others."""
     order = PRECEDENCE[name]
     fit = [source for source in sources if source.role in order and source.value(name) is not None]
-    return sorted(fit, key=lambda source: order.index(source.role))
+    ranked = sorted(fit, key=lambda source: order.index(source.role))
+    return sorted(ranked, key=lambda source: bool(source.value(name))) if name == "consent" else ranked
 
 
 def _disagreements(name: str, claims: list[Source]) -> list[str]:
@@ -132,7 +136,9 @@ def _disagreements(name: str, claims: list[Source]) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else ("no", "yes")[value] if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value) or "none"
 
 
 def _label(name: str, value: Any) -> Style | Tempo | Tonality:

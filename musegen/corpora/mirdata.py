@@ -10,12 +10,13 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from musegen.corpora import licences, mirdata_labels, names, reading
+from musegen.corpora import mirdata_labels, names, reading
 from musegen.corpora.base import Found, Reading
 from musegen.corpora.merge import Source, merge
 from musegen.corpora.scan import scan
 from musegen.corpora.tags import read as read_tags
 from musegen.errors import BadParams, about
+from musegen.label_files import licences
 from musegen.track import CONTENT_ROLES, Said, Track
 
 PREFIX = "mirdata:"
@@ -118,7 +119,7 @@ class DataSet:
     @property
     def _licence(self) -> str | None:
         words = " ".join((self._dataset._license_info or "").split())
-        return licences.name_of(words) or words[:120] or None
+        return licences.name_of(words) or licences.stated(words[:120])
 
     def _track(self, track: Track) -> Any:
         """mirdata's track without the files that were put aside; None for a recording that is not in the index."""

@@ -43,6 +43,7 @@ _REASONS = {
         ".als", ".flp", ".cpr", ".rpp", ".ptx", ".logicx", ".aup", ".aup3", ".band", ".bwproject",
     ),
     "an archive; unpack it": (".zip", ".tar", ".gz", ".bz2", ".xz", ".7z", ".rar"),
+    "a spreadsheet; export it as CSV": (".xlsx", ".xls", ".ods", ".numbers"),
     "a picture": (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".svg", ".heic"),
     "a table, which this layout does not read; the layout `table` does": (".csv", ".tsv", ".jsonl"),
     "a playlist or index of other files": (".m3u", ".m3u8", ".pls", ".cue", ".xspf", ".sfv", ".md5", ".sha256"),

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from musegen import guard, midi
-from musegen.corpora import licences, names, tags
+from musegen.corpora import names, tags
 from musegen.corpora.base import Reading
 from musegen.corpora.merge import Source, merge
 from musegen.errors import about
-from musegen.label_files import beats, chords, facts, jams, scores, tempo
+from musegen.label_files import beats, chords, facts, jams, licences, scores, tempo
 from musegen.labels import Labels
 from musegen.track import Said, Track
 
@@ -31,6 +31,12 @@ def _facts(path: Path) -> tuple[Said, Labels, tuple[str, ...]]:
     return said, Labels(), warnings
 
 
+def _licence(path: Path) -> tuple[Said, Labels, tuple[str, ...]]:
+    licence = licences.read(path)
+    warnings = () if licence else ("it names no licence; write its name (CC BY 4.0, …) into it",)
+    return Said("", licence=licence), Labels(), warnings
+
+
 READERS: Mapping[str, Reader] = {
     "midi": _midi,
     "score": lambda path: (scores.said(path), scores.read(path), ()),
@@ -39,7 +45,7 @@ READERS: Mapping[str, Reader] = {
     "chords": lambda path: (Said(""), Labels(chords=chords.read(path)), ()),
     "tempo": lambda path: (Said(""), Labels(tempo=tempo.read(path)), ()),
     "facts": _facts,
-    "licence": lambda path: (Said("", licence=licences.read(path)), Labels(), ()),
+    "licence": _licence,
 }
 """How the file of each role is read."""
 

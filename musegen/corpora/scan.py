@@ -24,8 +24,9 @@ class PlainFile(NamedTuple):
 
 @dataclass
 class Scan:
-    """Plain files in order of their folders and names; `ignored` and `refused` as in `Found`."""
+    """Plain files below `root` in order of their folders and names; `ignored` and `refused` as in `Found`."""
 
+    root: Path
     files: list[PlainFile] = field(default_factory=list)
     ignored: dict[Path, str] = field(default_factory=dict)
     refused: dict[Path, BadInput] = field(default_factory=dict)
@@ -45,7 +46,7 @@ def scan(root: Path) -> Scan:
     """
     if not root.is_dir():
         raise BadInput(f"{root}: there is no such folder; give the folder that holds the recordings", "no folder")
-    found = Scan()
+    found = Scan(root)
     real_root = os.path.realpath(root)
     waiting = [_Folder(str(root), "", None, True)]
     while waiting:
@@ -109,7 +110,7 @@ def _is_utf8(name: str) -> bool:
 
 
 def _refuse(found: Scan, path: Path, problem: str, reason: str) -> None:
-    found.refused[path] = BadInput(f"{names.shown(path.name)}: {problem}", reason, path)
+    found.refused[path] = BadInput(problem, reason, path)
 
 
 def _about_link(path: str, real_root: str) -> str:
@@ -127,4 +128,6 @@ def _about_link(path: str, real_root: str) -> str:
         return "a link to a hidden file (annexed or cached); put the file itself into the folder"
     if Path(target).is_dir():
         return "a link to a folder of the corpus, which is looked at itself"
+    if names.part_of(Path(path).name) and not names.part_of(inside.name):
+        return "a link to a file whose name has no ending of music; put the file itself here"
     return f"a link to {names.shown(inside.as_posix())}, which is in the corpus itself"

@@ -54,7 +54,9 @@ def group(files: Iterable[tuple[PlainFile, str, str]]) -> Stems:
         stem = stems.setdefault((file.folder, name), Stem(file.folder, name))
         first = stem.files.setdefault(role, file.path)
         if first is not file.path:
-            every.ignored[file.path] = f"{names.shown(first.name)} is used as the {role} of this track"
+            every.ignored[file.path] = (
+                f"{names.shown(first.name)} stands for the {role} of this track; remove that to have this one"
+            )
     alike: dict[tuple[str, str], list[Stem]] = {}
     for stem in stems.values():
         alike.setdefault((stem.folder, names.folded(stem.name)), []).append(stem)

@@ -15,6 +15,8 @@ from musegen.errors import BadInput
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".jsonl.gz", ".csv.gz")
 
+_PROMISING = (*SUFFIXES, ".json", ".txt", ".xlsx", ".xls", ".ods", ".numbers", ".parquet", ".yaml", ".yml")
+
 FILE_COLUMNS = (
     "file_name", "filename", "file", "file_path", "filepath", "path", "relative_path",
     "audio_filename", "audio_file", "audio_path", "audio", "recording", "wav",
@@ -24,12 +26,17 @@ ID_COLUMNS = ("id", "track_id", "clip_id", "song_id", "stem", "track", "name")
 """Columns that name a track by its stem, looked at where a table has none of `FILE_COLUMNS`."""
 
 _BAD: Final = "bad table"
-_MOST_BYTES = 256 << 20
+_MOST_BYTES = 64 << 20
 _HEAD_BYTES = 1 << 16
+_LONGEST_JSON_LINE = 1 << 22
 _DELIMITERS = ",;\t|"
 # Longest first: the mark of UTF-32 begins with that of UTF-16.
 _MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xef\xbb\xbf", "utf-8-sig"),
           (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))  # fmt: skip
+
+# Behind the last line: an open quote swallows it.
+_END = "\x1f"
+_CONSENT = ("consent", "consent_given", "has_consent")
 
 Row = tuple[int, Mapping[str, Any]]
 
@@ -58,6 +65,11 @@ def is_table(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and names.part_of(name) is None
 
 
+def is_metadata(name: str) -> bool:
+    """Whether a file of this name promises to say something of tracks, be it in a form that is not read."""
+    return name.lower().startswith("metadata") and name.lower().endswith(_PROMISING)
+
+
 def names_tracks(columns: tuple[str, ...] | None) -> bool:
     """Whether a table with these columns can be about tracks."""
     return columns is not None and not {*FILE_COLUMNS, *ID_COLUMNS}.isdisjoint(columns)
@@ -66,21 +78,29 @@ def names_tracks(columns: tuple[str, ...] | None) -> bool:
 def columns(path: Path) -> tuple[str, ...] | None:
     """The columns of a table by its first line alone; None where that can't be read."""
     try:
-        text = _text(_bytes(path, _HEAD_BYTES), cut=True)
-        if _is_json(path):
-            line = next((line for line in text.splitlines() if line.strip()), "")
-            row = json.loads(line)
-            return tuple(_column(name) for name in row) if isinstance(row, dict) else None
-        return tuple(next(_csv_rows(text), (0, []))[1])
-    except (BadInput, ValueError, csv.Error, RecursionError):
+        return head(path)
+    except BadInput:
         return None
+
+
+def head(path: Path) -> tuple[str, ...]:
+    """The columns of a table by its first line alone; raises `BadInput` ("bad table")."""
+    text = _text(_bytes(path, _LONGEST_JSON_LINE if _is_json(path) else _HEAD_BYTES), cut=True)
+    if _is_json(path):
+        first = next((line for line in text.split("\n") if line.strip()), "")
+        _, row = next(_json_lines(first), (0, {}))
+        return tuple(_column(name) for name in row)
+    try:
+        return tuple(next(_csv_rows(text), (0, []))[1])
+    except csv.Error as error:
+        raise BadInput(f"its first line is damaged ({error}); export it again", _BAD) from error
 
 
 def read(path: Path) -> Table:
     """The whole table; raises `BadInput` ("bad table", with the line) for what is damaged."""
     content = _bytes(path, _MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
-        raise BadInput(f"it is larger than {_MOST_BYTES >> 20} MiB; split it", _BAD)
+        raise BadInput(f"it is larger than {_MOST_BYTES >> 20} MiB; split it into several tables", _BAD)
     text = _text(content)
     if path.suffix.lower() == ".json":
         return _of_records(_json_records(text))
@@ -119,12 +139,21 @@ def _column(name: str) -> str:
 
 
 def _csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """(line, cells) of every row that isn't blank; the first is the header, its names put in their usual form."""
+    """(line, cells) of every row that isn't blank; the first is the header, its names put in their usual form.
+
+    Raises `BadInput` for a quote that is never closed: all that follows it would be one cell.
+    """
     first = next((line for line in text.splitlines() if line.strip()), "")
     counts = {mark: _outside_quotes(first).count(mark) for mark in _DELIMITERS}
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(counts, key=lambda mark: counts[mark]))
-    header = True
+    lines = io.StringIO(f"{text}\n{_END}\n", newline="")
+    reader = csv.reader(lines, delimiter=max(counts, key=lambda mark: counts[mark]))
+    header, line = True, 0
     for cells in reader:
+        if cells and cells[-1].rstrip("\n").endswith(_END):
+            if cells != [_END]:
+                raise BadInput(f"a quote that opens in line {line + 1} or later is never closed; close it", _BAD)
+            return
+        line = reader.line_num
         if any(cell.strip() for cell in cells):
             yield reader.line_num, [_column(cell) for cell in cells] if header else cells
             header = False
@@ -143,12 +172,22 @@ def _of_csv(text: str) -> Table:
             if any(cell.strip() for cell in cells[len(header) :]):
                 warnings.append(f"line {line} has {len(cells)} values for {len(header)} columns and is left out; quote "
                                 "values that contain the separator")  # fmt: skip
+                kept += _refusal(line, header, cells)
             else:
                 filled = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if cell.strip()}
                 kept.append((line, filled))
     except csv.Error as error:
         raise BadInput(f"it is damaged after line {line} ({error}); export it again", _BAD) from error
     return Table(tuple(header), tuple(kept), tuple(warnings))
+
+
+def _refusal(line: int, header: list[str], cells: list[str]) -> list[Row]:
+    """Of a row that is left out, the track and that nobody knows its consent, where the table has a column for it."""
+    if set(_CONSENT).isdisjoint(header):
+        return []
+    named = {name: cell.strip() for name, cell in zip(header, cells, strict=False)
+             if name in (*FILE_COLUMNS, *ID_COLUMNS) and cell.strip()}  # fmt: skip
+    return [(line, {**named, _CONSENT[0]: f"in a row of {len(cells)} values"})]
 
 
 def _json_lines(text: str) -> Iterator[Row]:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from tinytag import TinyTag
 
-from musegen.corpora import licences
-from musegen.label_files import facts
+from musegen.label_files import facts, licences
 from musegen.track import Said
 
 SOURCE = "tags"
@@ -27,7 +26,7 @@ def read(path: Path) -> Said:
     try:
         found = TinyTag.get(path, duration=False).as_dict()
         known = {field: _first(found, field, keys) for field, keys in _KEYS.items()}
-        return facts.said_from({**known, "licence": _licence(found)}, SOURCE)[0]
+        return facts.said_from({**known, **_rights(found)}, SOURCE)[0]
     except Exception:  # damaged tags raise whatever a parser meets; they are never worth a recording
         return Said(SOURCE)
 
@@ -43,9 +42,8 @@ def _first(found: dict[str, str | float | list[str]], field: str, keys: tuple[st
     return next((text for text in texts if text and text.lower() not in _SAYS_NOTHING.get(field, ())), None)
 
 
-def _licence(found: dict[str, str | float | list[str]]) -> str | None:
-    """Of a licence tag, whatever it says; of a copyright notice only if it names a licence."""
-    stated = next((text for text in _texts(found, "license") if text), None)
-    if stated:
-        return licences.name_of(stated) or stated
-    return next((name for text in _texts(found, "copyright") if (name := licences.name_of(text))), None)
+def _rights(found: dict[str, str | float | list[str]]) -> dict[str, str | None]:
+    """A licence by the name that is usual for it, and of the notices of copyright the one that names a licence."""
+    stated = next((text for text in _texts(found, "license") if text), "")
+    notice = next((text for text in _texts(found, "copyright") if licences.name_of(text)), None)
+    return {"licence": licences.name_of(stated) or stated, "copyright": notice}

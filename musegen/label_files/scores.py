@@ -28,10 +28,12 @@ _MOST_BYTES, _MOST_MEMBERS = 20_000_000, 1000
 _CONTAINER = "META-INF/container.xml"
 _TUNE = re.compile(r"^X:", re.MULTILINE)
 _ABC_METER = re.compile(r"(?:^|\[)M:([^\]\n%]*)", re.MULTILINE)
+_ABC_EMPTY_METER = re.compile(r"^M:[ \t]*(?:%.*)?$\n?", re.MULTILINE)
+_ABC_KEY = re.compile(r"^K:", re.MULTILINE)
 # Chord symbols and remarks between quotes, in lines that are music; music21 takes long over them.
 _ABC_QUOTED = re.compile(r'^(?![A-Za-z]:)[^\n]*"[^\n]*$', re.MULTILINE)
 _ABC_WORDS = {"T": "title", "C": "artist", "R": "style"}
-_XML_WORDS = {"work-title": "title", "movement-title": "name", "creator": "artist", "rights": "licence"}
+_XML_WORDS = {"work-title": "title", "movement-title": "name", "creator": "artist", "rights": "rights"}
 
 
 def read(path: Path) -> Labels:
@@ -50,9 +52,10 @@ def read(path: Path) -> Labels:
             return labels_of(printed)
         except BadInput:
             raise
+        except ElementTree.ParseError as error:
+            raise BadInput(f"it is damaged in line {error.position[0]}; export it again", "not a score") from error
         except Exception as error:  # music21 raises whatever its parser runs into
-            what = f"{type(error).__name__}: {str(error)[:100]}"
-            raise BadInput(f"music21 can't read it ({what}); export it as MIDI", "not a score") from error
+            raise BadInput("music21 can't read its notation; export it as MIDI", "not a score") from error
 
 
 def said(path: Path) -> Said:
@@ -94,7 +97,16 @@ def _one_tune(words: str) -> str:
     meters = sorted({meter.strip() for meter in _ABC_METER.findall(words)})
     if len(meters) > 1:
         raise BadInput(f"its meter changes ({', '.join(meters)[:60]}); export it as MIDI", "meter changes")
-    return _ABC_QUOTED.sub(lambda line: re.sub(r'"[^"]*"', "", line[0]), words)
+    return _ABC_QUOTED.sub(lambda line: re.sub(r'"[^"]*"', "", line[0]), _with_note_length(words))
+
+
+def _with_note_length(words: str) -> str:
+    """A tune with the unit of free meter where it names neither unit nor meter (ABC 2.1, sections 3.1.6 and 3.1.7)."""
+    words = _ABC_EMPTY_METER.sub("", words)
+    head = words[: found.start()] if (found := _ABC_KEY.search(words)) else words
+    if re.search(r"^[LM]:", head, re.MULTILINE):
+        return words
+    return re.sub(r"^X:.*$", r"\g<0>\nL:1/8", words, count=1, flags=re.MULTILINE)
 
 
 def _unpacked(raw: bytes) -> bytes:

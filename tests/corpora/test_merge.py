@@ -58,6 +58,25 @@ def test_labels_are_taken_in_the_documented_order(kind: str) -> None:
         assert reading.sources[kind] == better and not reading.warnings
 
 
+@pytest.mark.parametrize(("better", "worse"), [("facts", "said"), ("said", "tags"), ("said", "said")])
+def test_a_no_of_any_source_beats_a_yes(better: str, worse: str) -> None:
+    sources = [Source(better, "one", Said("one", consent=True)), Source(worse, "two", Said("two", consent=False))]
+    reading = merge(sources)
+    assert reading.said.consent is False and reading.sources["consent"] == "two"
+    assert reading.warnings == ("consent: two says no, one says yes; no is used",)
+
+
+def test_a_licence_that_is_denied_is_none_whatever_worse_sources_say() -> None:
+    denied, given = (
+        Source("said", "metadata.csv", Said("", licence="")),
+        Source("tags", "tags", Said("", licence="MIT")),
+    )
+    reading = merge([given, denied])
+    assert reading.said.licence is None and "licence" not in reading.sources
+    assert reading.warnings == ("licence: metadata.csv says none, tags says MIT; none is used",)
+    assert merge([Source("facts", ".json", Said("", licence="CC0")), denied]).said.licence == "CC0"
+
+
 def test_a_disagreement_is_told_in_words() -> None:
     said = (("said", "metadata.csv", "jig"), ("said", "folder", "Reel"), ("tags", "tags", "Jig"))
     reading = merge([Source(role, name, Said(name, style=style)) for role, name, style in said])
@@ -181,6 +200,15 @@ def test_a_dotted_beat_is_no_other_tempo() -> None:
 def test_a_track_of_which_nobody_says_anything_has_no_labels(tmp_path: Path, write_sound: Callable[..., Path]) -> None:
     reading = corpora.loader("folder").read(Track("a", write_sound(tmp_path / "a.wav")))
     assert reading == Reading(Labels(), Said(""), {}, ())
+
+
+def test_a_licence_text_that_grants_nothing_outweighs_that_of_the_folder(
+    tmp_path: Path, write_sound: Callable[..., Path]
+) -> None:
+    write_sound(tmp_path / "a.wav")
+    reading = read(tmp_path, {"a.licence.txt": "© A Label. All rights reserved."}, (Said("LICENSE", licence="MIT"),))
+    assert reading.said.licence is None
+    assert reading.warnings[0] == ".licence.txt: it names no licence; write its name (CC BY 4.0, …) into it"
 
 
 def test_warnings_of_the_readers_are_passed_on(tmp_path: Path, write_sound: Callable[..., Path]) -> None:

@@ -39,7 +39,8 @@ FOLDER = corpora.loader("folder")
         ("songs.zip", "archive; unpack it"),
         ("cover.JPG", "picture"),
         ("all.m3u", "playlist"),
-        ("table.csv", "`table` does"),
+        ("tracks.xlsx", "a spreadsheet; export it as CSV"),
+        ("table.csv", "no column that names files"),
         ("song.txt", "neither audio nor a label"),
         ("song", "neither audio nor a label"),
         ("song.beats", "label without a recording"),
@@ -61,7 +62,8 @@ def test_every_link_says_where_it_leads(tmp_path: Path) -> None:
     root = tmp_path / "corpus"
     (root / "folder").mkdir(parents=True)
     (root / ".annex").mkdir()
-    for name in ("song.wav", ".annex/object"):
+    (root / "blobs").mkdir()
+    for name in ("song.wav", ".annex/object", "blobs/0123abcd", "table.csv"):
         (root / name).touch()
     targets = {
         "out.wav": ("../elsewhere.wav", "leads out of the corpus"),
@@ -69,6 +71,11 @@ def test_every_link_says_where_it_leads(tmp_path: Path) -> None:
         "nowhere.wav": ("none.wav", "leads nowhere"),
         "loop.wav": ("loop.wav", "can't be followed"),
         "inside.wav": ("song.wav", "a link to song.wav, which is in the corpus itself"),
+        "cached.wav": (
+            "blobs/0123abcd",
+            "a link to a file whose name has no ending of music; put the file itself here",
+        ),
+        "more.csv": ("table.csv", "a link to table.csv, which is in the corpus itself"),
         "annexed.wav": (".annex/object", "link to a hidden file"),
         "folder/up": ("..", "link to a folder of the corpus"),
         "folder/out": ("../..", "leads out of the corpus"),
@@ -112,7 +119,7 @@ def test_names_in_other_encodings_are_refused_where_they_would_be_music(tmp_path
     assert not found.tracks
     assert {path.name for path in found.refused} == {"caf\udce9.wav", "song.mid"}
     assert {error.reason for error in found.refused.values()} == {"bad name"}
-    assert str(found.refused[tmp_path / "caf\udce9.wav"]).startswith("caf\\xe9.wav: ")
+    assert str(found.refused[tmp_path / "caf\udce9.wav"]) == "its name or its folder's is not UTF-8; rename it"
     assert "not UTF-8" in found.ignored[tmp_path / "caf\udce9.txt"]
 
 

@@ -29,8 +29,10 @@ def parts(found: Found) -> dict[str, set[str]]:
 def test_lossless_sound_is_better_and_one_file_a_role_is_used(tmp_path: Path) -> None:
     found = find(tmp_path, "a.mp3", "a.wav", "a.ogg", "a.midi", "a.mid", "a.tempo", "a.bpm", "a.mxl", "a.musicxml")
     assert parts(found) == {"a": {"a.wav", "a.mid", "a.bpm", "a.musicxml"}}
-    assert found.ignored[tmp_path / "a.mp3"] == "a.wav is used as the audio of this track"
-    assert found.ignored[tmp_path / "a.tempo"] == "a.bpm is used as the tempo of this track"
+    assert found.ignored[tmp_path / "a.mp3"] == "a.wav stands for the audio of this track; remove that to have this one"
+    assert (
+        found.ignored[tmp_path / "a.tempo"] == "a.bpm stands for the tempo of this track; remove that to have this one"
+    )
 
 
 def test_notes_without_a_recording_are_tracks_and_labels_alone_are_not(tmp_path: Path) -> None:

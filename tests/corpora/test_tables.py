@@ -150,6 +150,8 @@ def test_values_that_can_not_be_used_are_told_with_their_line(tmp_path: Path) ->
         ("metadata.jsonl", b'{"file_name": "a.wav"}\n[1]\n', "line 2 is no JSON object"),
         ("metadata.jsonl", b'{"file_name": ' + b"[" * 100_000, "line 1 is not JSON"),
         ("metadata.csv", b"\x00\x01\x02\x03", "not text"),
+        ("metadata.csv", b'"file_name,title\na.wav,A\n', "a quote that opens in line 1 or later is never closed"),
+        ("metadata.csv", b'file_name,title\na.wav,"A\nb.wav,B\n', "a quote that opens in line 2 or later is never"),
         ("metadata.csv", b"file_name,title\na.wav," + b"x" * 200_000 + b"\n", "damaged after line"),
         ("metadata.jsonl.gz", b"no gzip", "can't be read"),
         ("metadata.jsonl.gz", gzip.compress(b'{"file_name": "a.wav"}\n' * 9)[:-9], "can't be read"),
@@ -160,8 +162,11 @@ def test_a_damaged_table_is_refused_and_the_corpus_goes_on(
 ) -> None:
     found = find(tmp_path, ["a.wav"], content, name)
     error = found.refused[tmp_path / name]
-    assert error.reason == "bad table" and str(error).startswith(f"{name}: ") and problem in str(error)
+    assert error.reason == "bad table" and name not in str(error) and problem in str(error)
+    assert error.file == tmp_path / name
     assert [track.name for track in found.tracks] == ["a"] and not found.tables
+    (warning,) = found.warnings
+    assert warning.startswith(f"{name} is not read (") and "consent" in warning
 
 
 @pytest.mark.parametrize(
@@ -177,6 +182,7 @@ def test_a_table_about_nothing_here_is_ignored_aloud_if_it_is_called_metadata(
 ) -> None:
     quiet = find(tmp_path / "quiet", ["a.wav"], content, "notes.csv")
     loud = find(tmp_path / "loud", ["a.wav"], content, "metadata.csv")
+    assert loud.warnings[0].startswith("metadata.csv is not read (")
     assert reason in quiet.ignored[tmp_path / "quiet/notes.csv"] and not quiet.warnings
     assert reason in loud.ignored[tmp_path / "loud/metadata.csv"] and reason in loud.warnings[0]
 
@@ -195,7 +201,7 @@ def test_the_folder_of_a_table_of_styles_is_a_collection_and_no_style(tmp_path: 
     assert {track.name: styles(track) for track in found.tracks} == {
         "mine/a": [("mine/index.csv", "pop")],
         "mine/c": [],
-        "mine/reel/b": [("mine/index.csv", "jig"), ("folder", "reel")],
+        "mine/reel/b": [("mine/index.csv", "jig")],
         "other/x": [("folder", "other")],
     }
 
@@ -226,3 +232,104 @@ def test_a_table_of_thousands_of_files_of_one_name_is_matched_by_their_folders(t
     assert all(index.find(f"/data/musdb/{stem.folder}/vocals.wav", "") == [stem] for stem in stems)
     assert len(index.find("vocals.wav", "")) == len(stems)
     assert time.process_time() - started < 5
+
+
+def test_a_style_in_a_table_leaves_the_folder_nothing_to_say_and_other_tracks_keep_theirs(tmp_path: Path) -> None:
+    table = "file_name,style,title\ndir/a.wav,Funk,A\nreel/b.wav,,B\n"
+    found = find(tmp_path, ["dir/a.wav", "reel/b.wav", "jig/c.wav"], table)
+    assert {track.name: styles(track) for track in found.tracks} == {
+        "dir/a": [("metadata.csv", "Funk")], "jig/c": [("folder", "jig")], "reel/b": [("folder", "reel")],
+    }  # fmt: skip
+
+
+def test_a_no_counts_in_whichever_row_it_stands(tmp_path: Path) -> None:
+    table = "file_name,title,consent\na.wav,First,yes\na.wav,Second,no\nx.wav,,no\n"
+    found = find(tmp_path, ["a.wav", "p/x.wav", "q/x.wav", "c.wav"], table)
+    refused = {track.name for track in found.tracks if any(said.consent is False for said in track.said)}
+    assert refused == {"a", "p/x", "q/x"}
+    assert titles(found)["a"] == "First"
+
+
+def test_a_row_that_is_left_out_grants_nothing(tmp_path: Path) -> None:
+    table = "file_name,title,consent\na.wav,Me, myself,no\nb.wav,B,yes\n"
+    found = find(tmp_path, ["a.wav", "b.wav"], table)
+    assert [[said.consent for said in track.said] for track in found.tracks] == [[False], [True]]
+    assert "line 2 has 4 values for 3 columns" in found.warnings[0] and any(
+        "write yes or no" in w for w in found.warnings
+    )
+
+
+@pytest.mark.parametrize("layout", ["folder", "table"])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("metadata.csv", "a link that leads out of the corpus"),
+        ("Metadata.xlsx", "a spreadsheet; export it as CSV"),
+        ("metadata.json", "a label without a recording"),
+        ("sub/metadata.jsonl", "a link that leads nowhere"),
+    ],
+)
+def test_metadata_that_is_not_read_for_whatever_reason_is_told(
+    tmp_path: Path, name: str, reason: str, layout: str
+) -> None:
+    (tmp_path / "corpus/sub").mkdir(parents=True)
+    (tmp_path / "elsewhere.csv").write_text("file_name,consent\na.wav,no\n")
+    path = tmp_path / "corpus" / name
+    if "leads" in reason:
+        path.symlink_to(tmp_path / ("none" if "nowhere" in reason else "elsewhere.csv"))
+    else:
+        path.touch()
+    (tmp_path / "corpus/a.wav").touch()
+    (warning,) = corpora.loader(layout).find(tmp_path / "corpus").warnings
+    assert warning.startswith(f"{name} is not read ({reason}")
+
+
+def test_the_layout_without_tables_says_that_it_reads_no_metadata(tmp_path: Path) -> None:
+    for name in ("a.wav", ".git/metadata.csv", "metadata.wav", "other.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "metadata.csv").write_text("file_name,consent\na.wav,no\n")
+    (warning,) = corpora.loader("folder").find(tmp_path).warnings
+    assert warning.startswith("metadata.csv is not read (a table, which this layout does not read; ")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(b'"a,b\n1,2\n', "a quote that opens in line 1"), (b"\0", "it is not text")]
+)
+def test_what_is_called_a_table_and_is_none_is_not_said_to_be_one(tmp_path: Path, content: bytes, why: str) -> None:
+    (tmp_path / "notes.csv").write_bytes(content)
+    (tmp_path / "a.wav").touch()
+    found = corpora.loader("auto").find(tmp_path)
+    assert found.ignored[tmp_path / "notes.csv"].startswith(f"it can't be read as a table: {why}")
+
+
+def test_a_first_line_of_any_length_is_read(tmp_path: Path) -> None:
+    line = json.dumps({"embedding": [0.25] * 50_000, "file_name": "a.wav", "title": "Tune"})
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "labels.jsonl").write_text(f"{line}\n")
+    assert titles(corpora.loader("auto").find(tmp_path)) == {"a": "Tune"}
+
+
+def test_a_cell_as_long_as_a_book_is_no_name_of_a_file_and_takes_no_time(tmp_path: Path) -> None:
+    started = time.process_time()
+    long, deep = "/a" * 2_000_000, "/a" * 2000
+    content = "".join(json.dumps({"file_name": name}) + "\n" for name in (long, "b.wav", *[deep] * 300))
+    found = find(tmp_path, ["b.wav"], content, "metadata.jsonl")
+    assert time.process_time() - started < 2
+    (warning,) = found.warnings
+    assert "301 of 302 rows" in warning and len(warning) < 600
+
+
+def test_a_table_larger_than_a_table_is_refused(tmp_path: Path) -> None:
+    found = find(tmp_path, ["a.wav"], b"file_name\n" + b"a.wav\n" * (11 << 20))
+    assert str(found.refused[tmp_path / "metadata.csv"]) == "it is larger than 64 MiB; split it into several tables"
+
+
+def test_the_licence_of_a_folder_that_denies_one_hides_that_of_the_folder_above(tmp_path: Path) -> None:
+    (tmp_path / "label").mkdir()
+    (tmp_path / "LICENSE").write_text("MIT License")
+    (tmp_path / "label/LICENSE").write_text("© A Label. All rights reserved.")
+    found = find(tmp_path, ["a.wav", "label/b.wav"], "x\n", "notes.csv")
+    told = {track.name: [said.licence for said in track.said if said.source == "LICENSE"] for track in found.tracks}
+    assert told == {"a": ["MIT"], "label/b": [""]}
+    assert found.warnings == ("label/LICENSE names no licence; write its name (CC BY 4.0, …) into it",)

@@ -54,6 +54,11 @@ def test_a_copyright_notice_is_no_licence_unless_it_names_one(tmp_path: Path) ->
     assert tags.read(write(tmp_path / "b.flac", copyright="2019 Ann, CC BY 4.0")).licence == "CC BY 4.0"
 
 
+def test_a_licence_tag_that_denies_one_is_none(tmp_path: Path) -> None:
+    assert not tags.read(write(tmp_path / "a.flac", license="All rights reserved")).licence
+    assert tags.read(write(tmp_path / "b.flac", license="?", copyright="CC BY 4.0")).licence == "CC BY 4.0"
+
+
 def test_what_taggers_write_into_empty_fields_says_nothing(tmp_path: Path) -> None:
     path = with_id3(tmp_path / "a.mp3", TCON="Other", TBPM="0", TIT2=" ", TKEY="sideways")
     assert tags.read(path) == Said("tags")

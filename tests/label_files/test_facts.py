@@ -10,6 +10,7 @@ from musegen.errors import BadInput
 from musegen.label_files import facts
 from musegen.label_files.facts import said_from
 from musegen.theory import Key
+from musegen.track import Said
 
 
 def test_the_keys_of_audiocraft_are_read_and_empty_ones_say_nothing(tmp_path: Path) -> None:
@@ -43,9 +44,15 @@ MEANINGS: list[tuple[dict[str, Any], str, Any]] = [
     ({"artists": ["A", "B"]}, "artist", "A"),
     ({"License": "CC BY 4.0"}, "licence", "CC BY 4.0"),
     ({"licence": "CC0", "copyright": "me"}, "licence", "CC0"),
+    ({"licence": "unknown", "rights": "© Ann, CC BY 4.0"}, "licence", "CC BY 4.0"),
     ({"consent": "Yes"}, "consent", True),
     ({"consent": False}, "consent", False),
     ({"consent": 0}, "consent", False),
+    ({"consent": "yes", "Consent given": "no"}, "consent", False),
+    ({"consent": "no", "CONSENT": "yes"}, "consent", False),
+    ({"consent": ["yes", "no"]}, "consent", False),
+    ({"consent": "Nein"}, "consent", False),
+    ({"consent": "ja"}, "consent", True),
     ({"split": "validation"}, "split", "validation"),
     ({"BPM": "120,5"}, "bpm", 120.5),
     ({"tempo": "120 bpm"}, "bpm", 120.0),
@@ -70,7 +77,7 @@ def test_columns_are_known_by_many_names(row: dict[str, Any], field: str, value:
 
 @pytest.mark.parametrize("empty", ["", "  ", "nan", float("nan"), None, "N/A", "unknown", "null", [], {}, [None], "-"])
 def test_empty_cells_say_nothing(empty: Any) -> None:
-    columns = ("style", "title", "artist", "licence", "consent", "split", "bpm", "key", "meter")
+    columns = ("style", "title", "artist", "licence", "split", "bpm", "key", "meter")
     said, warnings = said_from(dict.fromkeys(columns, empty), "a table")
     assert said.known() == {} and warnings == ()
 
@@ -79,13 +86,41 @@ def test_empty_cells_say_nothing(empty: Any) -> None:
     ("column", "value"),
     [
         ("bpm", "fast"), ("bpm", 0), ("bpm", -3), ("bpm", 1e9), ("tempo", float("inf")), ("key", "H"), ("key", 5),
-        ("key", "D dorian"), ("meter", "waltz"), ("meter", "4/5"), ("consent", "perhaps"), ("style", "/"),
+        ("key", "D dorian"), ("meter", "waltz"), ("meter", "4/5"), ("style", "/"),
     ],
 )  # fmt: skip
 def test_a_value_that_can_not_be_used_is_left_out_with_a_warning(column: str, value: Any) -> None:
     said, (warning,) = said_from({column: value, "title": "x"}, "metadata.csv")
     assert said.known() == {"title": "x"}
     assert column in warning and "metadata.csv" in warning and "left out" in warning
+
+
+@pytest.mark.parametrize("empty", ["", " ", "nan", "NaN", "NA", "null", float("nan"), None, [], [None], {}, "-"])
+def test_a_consent_that_nobody_wrote_says_nothing(empty: Any) -> None:
+    assert said_from({"consent": empty}, "a table") == (Said("a table"), ())
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["never", "revoked", "withdrawn", "pending", "unknown", "?", "none", "n/a", "perhaps", 2, {"by": "Ann"}],
+)
+def test_a_consent_that_is_neither_yes_nor_no_is_taken_for_no_aloud(word: Any) -> None:
+    said, (warning,) = said_from({"consent": word, "title": "x"}, "metadata.csv")
+    assert said.known() == {"consent": False, "title": "x"}
+    assert str(word).replace("'", "") in warning.replace("'", "").replace('"', "")
+    assert 'taken for "no"' in warning and "write yes or no" in warning and "metadata.csv" in warning
+
+
+@pytest.mark.parametrize("column", ["rights", "copyright"])
+@pytest.mark.parametrize("words", ["All rights reserved", "© 2019 A Label", "Ann"])
+def test_a_copyright_notice_is_no_licence(column: str, words: str) -> None:
+    assert said_from({column: words}, "a table") == (Said("a table"), ())
+
+
+@pytest.mark.parametrize("words", ["All rights reserved", "No licence", "unlicensed"])
+def test_a_licence_that_is_denied_is_said_to_be_none(words: str) -> None:
+    said, (warning,) = said_from({"licence": words}, "a table")
+    assert said.licence == "" and words in warning and "is no licence" in warning
 
 
 @pytest.mark.parametrize(
@@ -131,6 +166,7 @@ values = st.recursive(
 @given(st.dictionaries(columns, values, max_size=6))
 def test_whatever_a_table_holds_something_or_nothing_is_said(row: dict[str, Any]) -> None:
     said, warnings = said_from(row, "a table")
-    for value in said.known().values():
-        assert not isinstance(value, str) or (value.strip() and value.encode())
+    for name, value in said.known().items():
+        assert not isinstance(value, str) or value.encode()
+        assert value != "" or name == "licence"
     assert all(isinstance(warning, str) for warning in warnings)

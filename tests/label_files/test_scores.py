@@ -141,6 +141,36 @@ def test_the_header_says_title_composer_and_style(tmp_path: Path) -> None:
     assert scores.said(tmp_path / "a.mxl").known() == {"title": "Air & Jig", "artist": "C. Composer"}
 
 
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("", 0.25),
+        ("M:\n", 0.25),
+        ("M:none\n", 0.25),
+        ("M:C\n", 0.25),
+        ("M:2/4\n", 0.125),
+        ("L:1/4\n", 0.5),
+    ],
+)
+def test_a_tune_without_a_note_length_has_that_of_the_standard(tmp_path: Path, header: str, seconds: float) -> None:
+    notes, _ = read(tmp_path, ".abc", f"X:1\nT:t\n{header}K:D\nDEFG|\n")
+    assert notes.table["seconds"].tolist() == [seconds] * 4
+
+
+def test_printed_rights_are_a_licence_only_if_they_name_one(tmp_path: Path) -> None:
+    for rights, licence in (("© 2001 A Publisher. All rights reserved.", None), ("© Ann, CC BY 4.0", "CC BY 4.0")):
+        content = f"<identification><rights>{rights}</rights></identification>"
+        (tmp_path / "a.musicxml").write_text(f"<score-partwise>{content}</score-partwise>")
+        assert scores.said(tmp_path / "a.musicxml").licence == licence
+
+
+@pytest.mark.parametrize("content", ["X:1\nM:4/4/4\nK:D\nDEFG|\n", "X:1\nL:zero\nK:D\nDEFG|\n"])
+def test_what_music21_can_not_read_is_told_without_its_insides(tmp_path: Path, content: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        read(tmp_path, ".abc", content)
+    assert str(caught.value) == "music21 can't read its notation; export it as MIDI"
+
+
 LAUGHS = '<!DOCTYPE x [<!ENTITY a "haha">' + "".join(
     f'<!ENTITY {b} "{f"&{a};" * 20}">' for a, b in zip("abcdefgh", "bcdefghi", strict=True)
 )

@@ -1,4 +1,7 @@
-"""Licence texts → the name that a licence goes by."""
+"""Licences: what words and texts about rights say, and the names that licences go by.
+
+A notice of copyright is no licence, nor are "all rights reserved", "unlicensed" or "unknown": they permit nothing.
+"""
 
 import re
 from pathlib import Path
@@ -24,6 +27,16 @@ _NAMED = {
     "BSD": r"\bbsd\b|redistributions of source code must retain",
     "public domain": r"publicdomain/mark|\bpublic domain\b|\bunlicense\b",
 }
+# Of letters, digits and single blanks alone; the first says that there is no licence, the second nothing.
+_DENIED = re.compile(
+    r"\ball rights reserved\b|\bun ?licen[cs]ed\b|\bproprietary\b|\blicen[cs]e none\b|\bnot (?:yet )?licen[cs]ed\b|"
+    r"\bno licen[cs]e\b(?! (?:fees?|needed|required|necessary|restrictions?)\b)|could not find the licen[cs]e"
+)
+_EMPTY = re.compile(
+    r"(?:(?:licen[cs]ed?|copyright(?:ed)?)\b ?)?(?:none|unknown|n a|na|nan|null|nil|tba|tbd|pending|undefined|"
+    r"unspecified|not (?:specified|given|stated|known)|yes|no|true|false|[yntf])?"
+)
+_NOTICE = re.compile(r"\s*(?:©|℗|\((?:c|p)\)|copyright(?:ed)?\b(?![ -](?:free|waived)))", re.IGNORECASE)
 _VERSIONED = frozenset({"AGPL", "LGPL", "GPL", "Apache"})
 _VERSION = re.compile(r"[\s,]*(?:version |v|-)?\s*([1-4](?:\.\d)?)\b", re.IGNORECASE)
 
@@ -34,7 +47,10 @@ def is_notice(name: str) -> bool:
 
 
 def read(path: Path) -> str:
-    """The licence that a text names, else its first line; raises `BadInput` for a file that is empty or no text."""
+    """The licence that a text names, else its first line that states one; `""` for a text that gives no licence.
+
+    Raises `BadInput` ("empty", "not text", "unreadable").
+    """
     try:
         with path.open("rb") as file:
             content = file.read(_HEAD_BYTES)
@@ -44,10 +60,33 @@ def read(path: Path) -> str:
     if "\0" in text:
         raise BadInput("it is not text; save it as UTF-8", "not text")
     lines = [" ".join(line.split()).strip("#*=- ") for line in text.splitlines()]
-    first = next((line for line in lines if line), "")
-    if not first:
+    if not any(lines):
         raise BadInput("it is empty; write the name of the licence into it", "empty")
-    return name_of(" ".join(lines)) or first[:_LONGEST_LINE]
+    return name_of(" ".join(lines)) or _first_statement(lines)[:_LONGEST_LINE]
+
+
+def _first_statement(lines: list[str]) -> str:
+    denied = "all rights reserved" in " ".join(lines).lower()
+    first = next((line for line in lines if stated(line) or denies(line)), "")
+    return "" if denied or denies(first) else first
+
+
+def stated(words: str) -> str | None:
+    """`words` if they may be a licence; None for those that deny one or say nothing, and for a copyright notice."""
+    if name_of(words):
+        return words
+    plain = _plain(words)
+    empty = not any(letter.isalpha() for letter in plain) or _EMPTY.fullmatch(plain) or _NOTICE.match(words)
+    return None if empty or denies(words) else words
+
+
+def denies(words: str) -> bool:
+    """Whether they say that there is no licence ("All rights reserved"), and name none."""
+    return _DENIED.search(_plain(words)) is not None and name_of(words) is None
+
+
+def _plain(words: str) -> str:
+    return re.sub(r"[\W_]+", " ", words).strip().lower()
 
 
 def name_of(text: str) -> str | None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from musegen.corpora import licences
 from musegen.errors import BadInput
+from musegen.label_files import licences
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,53 @@ def test_a_licence_goes_by_its_usual_name(text: str, name: str | None) -> None:
 def test_a_text_that_names_no_known_licence_is_its_first_line(tmp_path: Path) -> None:
     (tmp_path / "a.licence.txt").write_text("\ufeff\n  # Ask   me first\nThen pay.\n", encoding="utf-8")
     assert licences.read(tmp_path / "a.licence.txt") == "Ask me first"
+
+
+NO_LICENCE = [
+    "All rights reserved", "© 2019 A Label. All rights reserved.", "all rights reserved!", "No licence",
+    "no license given", "There is no licence.", "Unlicensed", "not licensed", "Not yet licenced", "Proprietary",
+    "licence: none", "could not find the license information",
+]  # fmt: skip
+SAYS_NOTHING = [
+    "", "  ", "none", "None.", "unknown", "(unknown)", "n/a", "N.A.", "-", "—", "?", "tbd", "1", "yes", "copyright",
+    "© 2019 A Label", "(c) Ann", "(P) 2001 Label", "Copyright 2001 Ann B.", "℗ Ann", "Licence: unknown",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", NO_LICENCE)
+def test_words_that_deny_a_licence_are_none_and_say_so(words: str) -> None:
+    assert licences.stated(words) is None and licences.denies(words)
+
+
+@pytest.mark.parametrize("words", SAYS_NOTHING)
+def test_empty_words_and_bare_notices_are_no_licence(words: str) -> None:
+    assert licences.stated(words) is None and not licences.denies(words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CC0", "CC BY 4.0", "© 2019 Ann, CC BY 4.0", "Copyright 2001 Ann. All rights reserved. MIT License",
+        "Unlicense", "Ask me first", "public domain", "own work, made for this model", "https://example.org/terms",
+        "Copyleft", "Pixabay Content License", "No rights reserved",
+    ],
+)  # fmt: skip
+def test_other_words_are_a_licence_as_they_stand(words: str) -> None:
+    assert licences.stated(words) == words and not licences.denies(words)
+
+
+@pytest.mark.parametrize(
+    ("content", "licence"),
+    [
+        ("© 2020 Ann B.\nUse it as you like.\n", "Use it as you like."),
+        ("© 2020 A Label\nAll rights reserved.\nNo part of this may be copied.\n", ""),
+        ("Copyright (c) 2020 Ann\nAll rights reserved.\nRedistributions of source code must retain\n", "BSD"),
+        ("n/a\n", ""),
+    ],
+)
+def test_a_text_of_notices_alone_is_no_licence(tmp_path: Path, content: str, licence: str) -> None:
+    (tmp_path / "LICENSE").write_text(content)
+    assert licences.read(tmp_path / "LICENSE") == licence
 
 
 @pytest.mark.parametrize("content", [b"", b" \n\n", b"\x00\x01binary"])
