@@ -170,6 +170,9 @@ def _rows(
             given = _given_split(item, memory, warnings)
             members.append(Member(item.id, group, given, memory.splits.get(item.id)))
     drawn = splits.draw(members, settings.valid_share, settings.test_share)
+    empty = [split for split in splits.SPLITS if split not in drawn.splits.values()]
+    if empty and len({group for group, _ in groups}) >= len(splits.SPLITS):
+        warnings.append(f"no track stands in {' or '.join(empty)}: whoever gives splits leaves it out; give it some")
     names: dict[str, list[str]] = {}
     for item, (group, _) in zip(items, groups, strict=True):
         names.setdefault(group, []).append(item.track.name)

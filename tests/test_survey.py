@@ -372,6 +372,16 @@ def test_a_given_split_is_kept_and_versions_across_two_are_told(
     assert any("versions of one piece" in warning for warning in found.warnings)
 
 
+def test_given_splits_that_leave_one_out_are_told(
+    tmp_path: Path, write_tunes: Callable[..., Path], surveyed: Surveyed
+) -> None:
+    write_tunes(tmp_path, 3)
+    (tmp_path / "metadata.csv").write_text("file_name,split\njig/0.mid,train\nreel/1.mid,train\njig/2.mid,valid\n")
+    found = surveyed(tmp_path)
+    assert {row.split for row in found.rows} == {"train", "valid"}
+    assert any("no track stands in test" in warning for warning in found.warnings)
+
+
 def test_a_copy_with_another_style_is_told(
     tmp_path: Path, write_tunes: Callable[..., Path], surveyed: Surveyed
 ) -> None:
