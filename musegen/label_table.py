@@ -26,7 +26,6 @@ from musegen.labels import HUMAN, Style, Tempo
 from musegen.spreadsheet import Line, plain, protected, shown
 from musegen.theory import Key, Meter
 
-LABELS = "labels.csv"
 EDITABLE = ("style", "bpm", "key", "meter", "title", "artist", "licence", "consent", "split")
 NONE = "-"
 Value = str | float | bool

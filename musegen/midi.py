@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 import symusic
-from numpy.typing import NDArray
 
 from musegen import instruments, midi_events
 from musegen.errors import BadInput
 from musegen.labels import DRUMS, FILE, NOTE, Beats, Labels, Notes
 from musegen.score import Score
-from musegen.theory import TICKS_PER_QUARTER, Meter
+from musegen.theory import TICKS_PER_QUARTER, Meter, TempoMap
 
 SUFFIXES = frozenset({".mid", ".midi", ".kar", ".rmi"})
 
@@ -88,7 +87,7 @@ def write(path: Path, score: Score, part_names: dict[int, str] | None = None) ->
     out.dump_midi(path)
 
 
-class _TempoMap:
+class _TempoMap(TempoMap):
     """Ticks → seconds through every tempo event of a file."""
 
     def __init__(self, score: Any) -> None:
@@ -99,14 +98,7 @@ class _TempoMap:
         changes = {0: _DEFAULT_QUARTER_MICROSECONDS}
         changes.update(zip(np.maximum(events["time"][order], 0).tolist(), events["mspq"][order].tolist(), strict=True))
         self.known = len(order) > 0
-        self._ticks = np.array(sorted(changes), np.float64)
-        self._per_tick = np.array([changes[tick] for tick in sorted(changes)]) / 1e6 / score.ticks_per_quarter
-        self._seconds = np.concatenate([[0.0], np.cumsum(np.diff(self._ticks) * self._per_tick[:-1])])
-
-    def __call__(self, ticks: NDArray[Any]) -> NDArray[np.float64]:
-        segment = np.clip(np.searchsorted(self._ticks, ticks, side="right") - 1, 0, None)
-        out: NDArray[np.float64] = self._seconds[segment] + (ticks - self._ticks[segment]) * self._per_tick[segment]
-        return out
+        super().__init__({tick: quarter / 1e6 / score.ticks_per_quarter for tick, quarter in changes.items()})
 
 
 def _notes(score: Any, seconds_of: _TempoMap) -> Notes:

@@ -26,8 +26,6 @@ from musegen.theory import TICKS_PER_QUARTER, Key, Meter
 from musegen.tokens import Tokenizer, TokenizerSettings
 from musegen.track import Track
 
-COMPOSING = "composing"
-
 
 class ComposingSettings(Settings):
     """How the composing dataset is made: `shards` a split, `variants` a training track beside the track as it is."""

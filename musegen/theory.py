@@ -1,6 +1,7 @@
-"""The little theory that conditions and checks need: meters and keys."""
+"""The little theory that conditions and checks need: meters, tempo maps and keys."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -49,6 +50,20 @@ class Meter:
     def beats(self) -> int:
         """Beats in a bar."""
         return self.ticks // self.beat_ticks
+
+
+class TempoMap:
+    """Places in a score → seconds, from `changes`: place → seconds a unit from there on; the first is at 0."""
+
+    def __init__(self, changes: Mapping[float, float]) -> None:
+        self._places = np.array(sorted(changes), np.float64)
+        self._seconds_a_unit = np.array([changes[place] for place in sorted(changes)])
+        self._seconds = np.concatenate([[0.0], np.cumsum(np.diff(self._places) * self._seconds_a_unit[:-1])])
+
+    def __call__(self, places: NDArray[Any]) -> NDArray[np.float64]:
+        at = np.clip(np.searchsorted(self._places, places, side="right") - 1, 0, None)
+        out: NDArray[np.float64] = self._seconds[at] + (places - self._places[at]) * self._seconds_a_unit[at]
+        return out
 
 
 _TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")

@@ -122,7 +122,8 @@ def key_of(words: str) -> Key:
         return Key((major.tonic - 3) % 12, True) if camelot[2] in "Aa" else major
     spelled = re.sub(r"[\s:_]+", " ", words.replace("-flat", "b").replace("-sharp", "#").replace(" flat", "b")
                      .replace(" sharp", "#")).strip()  # fmt: skip
-    tonic, mode = re.fullmatch(r"(\S[#b♯♭]?)\s*(.*)", spelled).groups() if spelled else ("", "")  # type: ignore[union-attr]
+    found = re.fullmatch(r"(\S[#b♯♭]?)\s*(.*)", spelled)
+    tonic, mode = found.groups() if found else ("", "")
     return Key.parse(f"{tonic} {_MODES.get(mode, mode.lower())}")
 
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from musegen.errors import BadInput
 from musegen.labels import DRUMS, FILE, NOTE, Beats, Labels, Notes, Tempo, Tonality
-from musegen.theory import TICKS_PER_QUARTER, Key, Meter
+from musegen.theory import TICKS_PER_QUARTER, Key, Meter, TempoMap
 
 _VELOCITY = 80
 _DEFAULT_BPM = 120.0
@@ -62,7 +61,7 @@ def _expanded(printed: Any) -> Any:
         return printed
 
 
-class _Tempi:
+class _Tempi(TempoMap):
     """Quarters → seconds through every metronome mark that gives a number."""
 
     def __init__(self, flat: list[Any]) -> None:
@@ -76,16 +75,7 @@ class _Tempi:
         self.known = bool(marks)
         self.first_bpm = marks[min(marks)] if marks else _DEFAULT_BPM
         marks.setdefault(0.0, self.first_bpm)
-        self._quarters = np.array(sorted(marks))
-        self._seconds_per_quarter = 60.0 / np.array([marks[quarter] for quarter in sorted(marks)])
-        self._seconds = np.concatenate([[0.0], np.cumsum(np.diff(self._quarters) * self._seconds_per_quarter[:-1])])
-
-    def __call__(self, quarters: NDArray[Any]) -> NDArray[np.float64]:
-        segment = np.clip(np.searchsorted(self._quarters, quarters, side="right") - 1, 0, None)
-        out: NDArray[np.float64] = (
-            self._seconds[segment] + (quarters - self._quarters[segment]) * self._seconds_per_quarter[segment]
-        )
-        return out
+        super().__init__({quarter: 60.0 / bpm for quarter, bpm in marks.items()})
 
 
 def _notes(parts: list[Any], flat: list[Any], seconds_of: _Tempi) -> Notes:
