@@ -1,7 +1,8 @@
 """The beats of a track, in seconds of its audio."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,10 @@ class Beats(Label):
     positions: NDArray[np.int16] = field(default_factory=lambda: np.empty(0, np.int16))
     quarters_per_beat: float = 1.0
     tempo_known: bool = True
+
+    COLUMNS: ClassVar[Mapping[str, str]] = {
+        "seconds": "list<float64>", "positions": "list<int16>", "quarters_per_beat": "float64", "tempo_known": "bool",
+    }  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,4 +75,6 @@ class Beats(Label):
         return float(60.0 * self.quarters_per_beat / np.median(np.diff(self.seconds)))
 
     def follow(self, change: Change) -> Self:
-        return replace(self, seconds=self.seconds / change.speed + change.offset_seconds)
+        seconds = change.moved(self.seconds)
+        kept = change.sounds(seconds)
+        return replace(self, seconds=seconds[kept], positions=self.positions[kept])

@@ -1,16 +1,18 @@
 """The chords of a track, in seconds of its audio."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Self
+from itertools import compress
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musegen.change import Change
 from musegen.errors import BadInput
-from musegen.labels.base import Label
+from musegen.labels.base import PitchedLabel
 from musegen.theory import Key
 
 NO_CHORD, UNKNOWN_CHORD = "N", "X"
@@ -26,7 +28,7 @@ _LONGEST_SYMBOL = 60
 
 
 @dataclass(frozen=True, eq=False)
-class Chords(Label):
+class Chords(PitchedLabel):
     """Chord symbols as Harte et al. (ISMIR 2005) write them (`C:maj`, `A:min7/b3`, `N` for none).
 
     `starts` and `ends`: float64 (n,), seconds, in order and not overlapping (gaps are allowed); `names`: n symbols, or
@@ -37,6 +39,10 @@ class Chords(Label):
     starts: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     ends: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     names: tuple[str, ...] = ()
+
+    COLUMNS: ClassVar[Mapping[str, str]] = {
+        "starts": "list<float64>", "ends": "list<float64>", "names": "list<string>", "tuning_cents": "int16",
+    }  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,7 +64,8 @@ class Chords(Label):
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, Chords)
-            and (self.origin, self.confidence, self.names) == (other.origin, other.confidence, other.names)
+            and (self.origin, self.confidence, self.names, self.tuning_cents)
+            == (other.origin, other.confidence, other.names, other.tuning_cents)
             and np.array_equal(self.starts, other.starts)
             and np.array_equal(self.ends, other.ends)
         )
@@ -66,12 +73,16 @@ class Chords(Label):
     __hash__: Any = None
 
     def follow(self, change: Change) -> Self:
-        return replace(
-            self,
-            starts=self.starts / change.speed + change.offset_seconds,
-            ends=self.ends / change.speed + change.offset_seconds,
-            names=tuple(transposed(name, change.semitones) for name in self.names),
-        )
+        """A chord that an excerpt cuts keeps its times, before 0 or after the end."""
+        semitones, tuning_cents = self.retuned(change)
+        starts, ends = change.moved(self.starts), change.moved(self.ends)
+        kept = change.sounds(starts, ends)
+        names = tuple(transposed(name, semitones) for name in compress(self.names, kept))
+        return replace(self, starts=starts[kept], ends=ends[kept], names=names, tuning_cents=tuning_cents)
+
+    @classmethod
+    def of_cells(cls, cells: Mapping[str, Any], origin: str, confidence: float) -> Self:
+        return cls(**{**cells, "names": tuple(cells["names"])}, origin=origin, confidence=confidence)
 
 
 @lru_cache(maxsize=10_000)

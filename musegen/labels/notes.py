@@ -1,15 +1,15 @@
 """The notes of a track, in seconds of its audio."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musegen.change import Change
 from musegen.errors import BadInput
-from musegen.labels.base import Label
+from musegen.labels.base import PitchedLabel
 
 DRUMS = 128
 """The value of `program` that means the drum kit; 0..127 are General MIDI programs."""
@@ -31,10 +31,15 @@ LOWEST, HIGHEST = 21, 108
 
 
 @dataclass(frozen=True, eq=False)
-class Notes(Label):
+class Notes(PitchedLabel):
     """All notes of a track in canonical order (onset, pitch, part, length); `table` has dtype `NOTE`, shape (n,)."""
 
     table: NDArray[Any] = field(default_factory=lambda: np.empty(0, NOTE))
+
+    COLUMNS: ClassVar[Mapping[str, str]] = {
+        **{name: f"list<{NOTE[name].name}>" for name in NOTE.names or ()},
+        "tuning_cents": "int16",
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,7 +61,8 @@ class Notes(Label):
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, Notes)
-            and (self.origin, self.confidence) == (other.origin, other.confidence)
+            and (self.origin, self.confidence, self.tuning_cents)
+            == (other.origin, other.confidence, other.tuning_cents)
             and np.array_equal(self.table, other.table)
         )
 
@@ -70,19 +76,43 @@ class Notes(Label):
     def outside(self, semitones: int) -> int:
         """How many notes a transposition would push off the keyboard."""
         pitched = self.table[self.table["program"] != DRUMS]["pitch"]
-        moved = pitched + semitones
-        return int(np.count_nonzero((moved < LOWEST) | (moved > HIGHEST)))
+        return int(np.count_nonzero(_off_the_keyboard(pitched + semitones)))
+
+    def pushed_off(self, change: Change) -> int:
+        """How many notes would sound after `change`, but off the keyboard, so that `follow` drops them."""
+        unmoved = replace(change, cents=0)
+        return len(self.follow(unmoved)) - len(self.follow(change))
 
     def follow(self, change: Change) -> Self:
-        """Drums keep their pitch; notes that leave the keyboard are dropped (see `outside`)."""
+        """Drums keep their pitch; notes that leave the keyboard are dropped (see `pushed_off`).
+
+        A note that an excerpt cuts keeps its onset and length, before 0 or beyond the end.
+        """
+        semitones, tuning_cents = self.retuned(change)
         table = self.table.copy()
-        table["onset_seconds"] = table["onset_seconds"] / change.speed + change.offset_seconds
+        table["onset_seconds"] = change.moved(table["onset_seconds"])
         table["seconds"] = table["seconds"] / change.speed
-        if change.semitones:
+        table = table[change.sounds(table["onset_seconds"], table["onset_seconds"] + table["seconds"])]
+        if semitones:
             pitched = table["program"] != DRUMS
-            table["pitch"][pitched] += change.semitones
-            table = table[~pitched | ((table["pitch"] >= LOWEST) & (table["pitch"] <= HIGHEST))]
-        return replace(self, table=table)
+            table["pitch"][pitched] += semitones
+            table = table[~pitched | ~_off_the_keyboard(table["pitch"])]
+        return replace(self, table=table, tuning_cents=tuning_cents)
+
+    def cells(self) -> dict[str, Any]:
+        return {**{name: self.table[name] for name in NOTE.names or ()}, "tuning_cents": self.tuning_cents}
+
+    @classmethod
+    def of_cells(cls, cells: Mapping[str, Any], origin: str, confidence: float) -> Self:
+        table = np.empty(len(cells["pitch"]), NOTE)
+        for name in NOTE.names or ():
+            table[name] = cells[name]
+        return cls(table=table, tuning_cents=cells["tuning_cents"], origin=origin, confidence=confidence)
+
+
+def _off_the_keyboard(pitches: NDArray[np.int16]) -> NDArray[np.bool_]:
+    off: NDArray[np.bool_] = (pitches < LOWEST) | (pitches > HIGHEST)
+    return off
 
 
 def _check(table: NDArray[Any]) -> None:

@@ -1,8 +1,9 @@
 """The style of a track: a word."""
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 from musegen.errors import BadInput
 from musegen.labels.base import FILE, Label
@@ -13,6 +14,8 @@ class Style(Label):
     """A style by its name, lower case, words joined by `_`; no change of the sound alters it."""
 
     name: str = ""
+
+    COLUMNS: ClassVar[Mapping[str, str]] = {"name": "string"}
 
     @classmethod
     def named(cls, name: str, origin: str = FILE, confidence: float = 1.0) -> Self:

@@ -1,8 +1,9 @@
 """The tempo of a track: one number."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 from musegen.change import Change
 from musegen.errors import BadInput
@@ -17,6 +18,8 @@ class Tempo(Label):
     """Quarter notes a minute."""
 
     bpm: float = 120.0
+
+    COLUMNS: ClassVar[Mapping[str, str]] = {"bpm": "float64"}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -26,7 +26,7 @@ def groups(melodies: list[np.ndarray]) -> list[int]:
 
 @given(st.integers(0, 1000), st.integers(-12, 12), st.floats(0.5, 2.0), st.floats(0, 5))
 def test_key_tempo_and_silence_in_front_do_not_matter(seed: int, semitones: int, speed: float, later: float) -> None:
-    moved = tune(seed).follow(Change(speed, semitones, later))
+    moved = tune(seed).follow(Change(speed, 100 * semitones, later))
     assert np.array_equal(melody(moved), melody(tune(seed)))
 
 
@@ -99,7 +99,7 @@ def test_versions_of_versions_are_one_group() -> None:
 
 
 def test_a_hundred_copies_are_one_group() -> None:
-    copies = [melody(tune(1).follow(Change(semitones=index % 12))) for index in range(100)]
+    copies = [melody(tune(1).follow(Change(cents=100 * (index % 12)))) for index in range(100)]
     assert set(groups([*copies, melody(tune(2))])) == {0, 100}
 
 

@@ -14,7 +14,7 @@ from musegen.theory import ALL_KEYS
 changes = st.builds(
     Change,
     speed=st.floats(0.5, 2.0),
-    semitones=st.integers(-4, 4),
+    cents=st.integers(-400, 400),
     offset_seconds=st.floats(-1.0, 5.0),
 )
 notes = st.lists(
@@ -82,19 +82,19 @@ def test_what_is_not_known_stays_unknown() -> None:
 
 
 def test_a_faster_performance_has_earlier_and_shorter_notes() -> None:
-    moved = Notes.of([(2.0, 1.0, 60, 80, 0, 0)]).follow(Change(speed=2.0, semitones=3))
+    moved = Notes.of([(2.0, 1.0, 60, 80, 0, 0)]).follow(Change(speed=2.0, cents=300))
     assert moved == Notes.of([(1.0, 0.5, 63, 80, 0, 0)])
 
 
 def test_drums_keep_their_pitch_under_transposition() -> None:
-    moved = Notes.of([(0, 1, 36, 80, DRUMS, 0), (0, 1, 60, 80, 0, 1)]).follow(Change(semitones=2))
+    moved = Notes.of([(0, 1, 36, 80, DRUMS, 0), (0, 1, 60, 80, 0, 1)]).follow(Change(cents=200))
     assert sorted(moved.table["pitch"]) == [36, 62]
 
 
 def test_notes_that_leave_the_keyboard_are_dropped_and_counted() -> None:
     label = Notes.of([(0, 1, 108, 80, 0, 0), (1, 1, 60, 80, 0, 0)])
     assert label.outside(2) == 1
-    assert len(label.follow(Change(semitones=2))) == 1
+    assert len(label.follow(Change(cents=200))) == 1
 
 
 def test_the_tempo_follows_the_speed() -> None:
@@ -141,7 +141,7 @@ def test_a_change_that_stops_time_is_refused() -> None:
 
 def test_chords_move_in_time_and_pitch_and_a_bass_that_is_a_degree_stays() -> None:
     label = Chords(starts=[1.0, 2.0], ends=[2.0, 4.0], names=("D#:maj/3", "N"))
-    moved = label.follow(Change(speed=2.0, semitones=-2, offset_seconds=1.0))
+    moved = label.follow(Change(speed=2.0, cents=-200, offset_seconds=1.0))
     assert moved == Chords(starts=[1.5, 2.0], ends=[2.0, 3.0], names=("C#:maj/3", "N"))
     assert len(moved) == 2 and moved != label
 
@@ -192,5 +192,5 @@ def test_a_tempo_that_can_not_be_is_refused(bpm: float) -> None:
 
 def test_a_key_is_transposed_and_keeps_its_mode() -> None:
     for key in ALL_KEYS:
-        moved = Tonality(key=key).follow(Change(semitones=3, speed=1.1)).key
+        moved = Tonality(key=key).follow(Change(cents=300, speed=1.1)).key
         assert (moved.tonic, moved.minor) == ((key.tonic + 3) % 12, key.minor)
