@@ -33,4 +33,4 @@ class Transpose(Settings):
         low, high = max(self.lowest, down), min(self.highest, up)
         if low > high:
             return Change()
-        return Change(semitones=int(random.integers(low, high, endpoint=True)))
+        return Change(cents=100 * int(random.integers(low, high, endpoint=True)))

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from musegen import augment, instruments
-from musegen.augment import Augmentation, Tempo, Transpose
+from musegen.augment import ScoreAugmentation as Augmentation
+from musegen.augment.tempo import Tempo
+from musegen.augment.transpose import Transpose
 from musegen.change import Change
 from musegen.labels import DRUMS, Notes
 
@@ -43,7 +45,7 @@ def made(kind: str, bounds: dict[str, Any]) -> Augmentation:
 
 
 def amount(augmentation: Augmentation, change: Change) -> float:
-    return change.semitones if augmentation.kind == "transpose" else change.speed
+    return change.cents // 100 if augmentation.kind == "transpose" else change.speed
 
 
 def test_every_augmentation_is_under_contract() -> None:
@@ -81,7 +83,7 @@ def test_no_note_leaves_the_compass_of_its_instrument(chosen: list[Augmentation]
     for note in played.table[played.table["program"] != DRUMS]:
         low, high = instruments.keyboard_of(int(note["program"]))
         pitch = int(note["pitch"])
-        assert min(low, pitch) <= pitch + change.semitones <= max(high, pitch)
+        assert min(low, pitch) <= pitch + change.cents // 100 <= max(high, pitch)
 
 
 @given(st.lists(augmentations(), max_size=3), notes, st.integers(0, 2**32))
@@ -113,7 +115,7 @@ def test_one_augmentation_leaves_room_for_the_next() -> None:
     top_of_the_piano = Notes.of([(0, 1, 106, 80, 0, 0)])
     twice = (Transpose(lowest=1, highest=2), Transpose(lowest=1, highest=2))
     for seed in range(30):
-        assert augment.draw(twice, top_of_the_piano, np.random.default_rng(seed)).semitones <= 2
+        assert augment.draw(twice, top_of_the_piano, np.random.default_rng(seed)).cents <= 200
 
 
 def test_tempi_have_four_decimals_so_that_they_can_be_stored() -> None:
