@@ -2,24 +2,37 @@
 
 import hashlib
 import json
-import os
-import shutil
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from musegen.errors import BadInput, Unavailable
+from musegen.shards.store import Place, Store
 
 MANIFEST = "manifest.json"
 STAGING = ".staging"
 _INTENT = "manifest.next.json"
-_VERSION = 1
+_VERSION = 2
 _REPAIR = "run `dvc checkout` or `musegen prepare`"
 
 
 @dataclass(frozen=True)
+class TrackReject:
+    """A track that gave no rows, why in one word, and in words for people."""
+
+    track: str
+    name: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
 class ShardEntry:
-    """One committed shard: where it is, what it was made from (`fingerprint`) and what is in it (`sha256`)."""
+    """One committed shard: where it is, what it was made from (`fingerprint`) and what is in it (`sha256`).
+
+    `totals` counts what the dataset has (notes, tokens, seconds, …) by name.
+    """
 
     path: str
     split: str
@@ -28,8 +41,17 @@ class ShardEntry:
     size_bytes: int
     tracks: int
     rows: int
-    notes: int
-    tokens: int
+    totals: Mapping[str, float]
+    rejects: tuple[TrackReject, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As the manifest has it."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, entry: Mapping[str, Any]) -> "ShardEntry":
+        """The entry that gave this; raises `TypeError` or `KeyError` where none did."""
+        return cls(**{**entry, "rejects": tuple(TrackReject(**reject) for reject in entry["rejects"])})
 
 
 @dataclass(frozen=True)
@@ -44,98 +66,126 @@ class Manifest:
         lines = "".join(f"{shard.sha256}  {shard.path}\n" for shard in self.shards)
         return hashlib.sha256(lines.encode()).hexdigest()
 
+    @property
+    def rejects(self) -> tuple[TrackReject, ...]:
+        """The tracks that gave no rows, shard by shard."""
+        return tuple(reject for shard in self.shards for reject in shard.rejects)
+
+    @property
+    def totals(self) -> dict[str, float]:
+        """The totals of all shards together."""
+        names = sorted({name for shard in self.shards for name in shard.totals})
+        return {name: sum(shard.totals.get(name, 0.0) for shard in self.shards) for name in names}
+
     def of(self, split: str) -> tuple[ShardEntry, ...]:
         """The shards of one split."""
         return tuple(shard for shard in self.shards if shard.split == split)
 
 
-def load(folder: Path) -> Manifest:
-    """The committed manifest of `folder`, a commit that was cut short being finished first.
+def load(place: Place) -> Manifest:
+    """The committed manifest of a dataset, a commit that was cut short being finished first.
 
-    Raises `BadInput` where there is none or it is damaged.
+    Raises `BadInput` where there is none, it is damaged, or an earlier musegen made it (reason "outdated").
     """
-    _finish_commit(folder)
-    path = folder / MANIFEST
-    if not path.exists():
-        raise BadInput(f"{path}: there is no dataset; run `musegen prepare`", "no dataset")
-    return _read(path)
+    store = Store.at(place)
+    _finish_commit(store)
+    try:
+        return _read(store, MANIFEST)
+    except FileNotFoundError:
+        raise BadInput(
+            f"{store.describe(MANIFEST)}: there is no dataset; run `musegen prepare`", "no dataset"
+        ) from None
 
 
-def commit(folder: Path, manifest: Manifest) -> None:
+def commit(place: Place, manifest: Manifest) -> None:
     """Make `manifest` what the dataset is; new shards wait complete in `STAGING`.
 
     The intent is written first, so that a kill at any point leaves either the old dataset, or one that `load` finishes.
     Raises `Unavailable` where the disk refuses.
     """
+    store = Store.at(place)
     try:
-        _write(folder / _INTENT, manifest)
-        _finish_commit(folder)
-    except OSError as error:
-        raise Unavailable(f"{folder}: the dataset can't be committed ({error}); free space, then run again") from error
+        # By way of STAGING, with which what a kill leaves of it is discarded.
+        store.write_bytes(staged_path(_INTENT), _to_bytes(manifest))
+        store.move(staged_path(_INTENT), _INTENT)
+        _finish_commit(store)
+    except Unavailable as error:
+        raise Unavailable(f"{store.path}: the dataset can't be committed; {error}") from error
 
 
-def discard_staged(folder: Path) -> None:
+def discard_staged(place: Place) -> None:
     """Forget the shards of a run that did not come to its commit."""
-    shutil.rmtree(folder / STAGING, ignore_errors=True)
+    Store.at(place).delete_below(STAGING)
 
 
-def _finish_commit(folder: Path) -> None:
-    """Carry out the intent, if there is one; every step may be done again, and that it is gone ends it."""
-    intent = folder / _INTENT
-    if not intent.exists():
-        return
-    manifest = _read(intent)
-    named = {shard.path for shard in manifest.shards}
-    for path in sorted(named):
-        staged = folder / STAGING / path
-        if staged.exists():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            staged.replace(folder / path)
-    for split in {(folder / path).parent for path in named}:
-        sync_folder(split)
-    for stranger in sorted(folder.glob("split=*/*")):
-        if stranger.relative_to(folder).as_posix() not in named:
-            stranger.unlink()
-    discard_staged(folder)
-    intent.replace(folder / MANIFEST)
-    sync_folder(folder)
+def staged_path(path: str) -> str:
+    """Where shard `path` waits for its commit."""
+    return f"{STAGING}/{path}"
 
 
-def _write(path: Path, manifest: Manifest) -> None:
-    shards = [asdict(shard) for shard in manifest.shards]
-    body = {"version": _VERSION, "data_sha256": manifest.data_sha256, "sha256": _sha256(shards), "shards": shards}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(body, file, indent=1, sort_keys=True)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_folder(path.parent)
+def note_path(path: str) -> str:
+    """Where it is noted what the shard is that waits as `staged_path`; without the note, it is not whole."""
+    return f"{STAGING}/{path}.json"
 
 
-def _read(path: Path) -> Manifest:
+def noted(store: Store, path: str) -> ShardEntry | None:
+    """The entry of the staged shard `path`, None where there is no such note."""
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-        manifest = Manifest(tuple(ShardEntry(**shard) for shard in body["shards"]))
-        intact = (body["version"], body["data_sha256"], body["sha256"]) == (
-            _VERSION, manifest.data_sha256, _sha256(body["shards"])
-        )  # fmt: skip
+        return ShardEntry.of_json(json.loads(store.read_bytes(note_path(path))))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def strangers(store: Store, manifest: Manifest) -> list[str]:
+    """Files among the shards that `manifest` does not name."""
+    named = {shard.path for shard in manifest.shards}
+    return [path for path in store.list() if path.startswith("split=") and path not in named]
+
+
+def _finish_commit(store: Store) -> None:
+    """Carry out the intent, if there is one; every step may be done again, and that it is gone ends it."""
+    try:
+        manifest = _read(store, _INTENT)
+    except FileNotFoundError:
+        return
+    waiting = frozenset(store.list(STAGING))
+    for shard in manifest.shards:
+        note = noted(store, shard.path) if staged_path(shard.path) in waiting else None
+        # A shard that is kept may have a stale one staged, by a run with other settings that was cut short.
+        if note is not None and note.sha256 == shard.sha256:
+            _move(store, staged_path(shard.path), shard.path)
+    for stranger in strangers(store, manifest):
+        store.delete(stranger)
+    discard_staged(store)
+    _move(store, _INTENT, MANIFEST)
+
+
+def _move(store: Store, source: str, target: str) -> None:
+    with suppress(FileNotFoundError):  # another reader finishes the same commit at the same time
+        store.move(source, target)
+
+
+def _to_bytes(manifest: Manifest) -> bytes:
+    """The one spelling of a manifest: whatever else says the same was changed by somebody else."""
+    shards = [shard.to_json() for shard in manifest.shards]
+    body = {"version": _VERSION, "data_sha256": manifest.data_sha256, "sha256": _sha256(shards), "shards": shards}
+    return (json.dumps(body, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _read(store: Store, path: str) -> Manifest:
+    content, name = store.read_bytes(path), store.describe(path)
+    try:
+        body = json.loads(content)
+        if body["version"] == 1 and body["sha256"] == _sha256(body["shards"]):
+            raise BadInput(f"{name}: it was made by an earlier musegen; run `musegen prepare`", "outdated")
+        manifest = Manifest(tuple(ShardEntry.of_json(shard) for shard in body["shards"]))
+        intact = _to_bytes(manifest) == content
     except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path}: it is damaged ({error}); {_REPAIR}", "damaged") from error
+        raise BadInput(f"{name}: it is damaged ({error}); {_REPAIR}", "damaged") from error
     if not intact:
-        raise BadInput(f"{path}: its hash does not fit its content; {_REPAIR}", "damaged")
+        raise BadInput(f"{name}: its hash does not fit its content; {_REPAIR}", "damaged")
     return manifest
 
 
 def _sha256(shards: list[dict[str, Any]]) -> str:
     return hashlib.sha256(json.dumps(shards, sort_keys=True).encode()).hexdigest()
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside `folder` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

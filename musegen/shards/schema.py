@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from musegen.shards.columns import list_of, rows_of
+
 SCHEMA = pa.schema(
     [
         pa.field("track", pa.string(), nullable=False),
@@ -20,6 +22,10 @@ SCHEMA = pa.schema(
         pa.field("notes_confidence", pa.float64()),
         pa.field("beats_origin", pa.string()),
         pa.field("beats_confidence", pa.float64()),
+        pa.field("tempo_origin", pa.string()),
+        pa.field("tempo_confidence", pa.float64()),
+        pa.field("tonality_origin", pa.string()),
+        pa.field("tonality_confidence", pa.float64()),
         pa.field("bpm", pa.float64()),
         pa.field("key", pa.string()),
         pa.field("meter", pa.string(), nullable=False),
@@ -28,7 +34,7 @@ SCHEMA = pa.schema(
         pa.field("semitones", pa.int32(), nullable=False),
         pa.field("speed", pa.float64(), nullable=False),
         pa.field("fingerprint", pa.string(), nullable=False),
-        pa.field("tokens", pa.list_(pa.field("element", pa.uint16(), nullable=False)), nullable=False),
+        pa.field("tokens", list_of(pa.uint16()), nullable=False),
     ]
 )
 """Primitive Arrow types only; tokens are the music without its conditions, which stand in columns of their own."""
@@ -55,6 +61,10 @@ class Example:
     notes_confidence: float | None
     beats_origin: str | None
     beats_confidence: float | None
+    tempo_origin: str | None
+    tempo_confidence: float | None
+    tonality_origin: str | None
+    tonality_confidence: float | None
     bpm: float | None
     key: str | None
     meter: str
@@ -73,10 +83,5 @@ def to_table(examples: list[Example]) -> pa.Table:
 
 
 def from_table(table: pa.Table) -> list[Example]:
-    """Arrow → rows."""
-    plain = table.drop_columns(["tokens"]).to_pylist()
-    tokens = table.column("tokens").combine_chunks()
-    flat, offsets = tokens.values.to_numpy(), tokens.offsets.to_numpy()
-    return [
-        Example(**row, tokens=flat[start:end]) for row, start, end in zip(plain, offsets[:-1], offsets[1:], strict=True)
-    ]
+    """Arrow → rows; the tokens are views of the table."""
+    return [Example(**row) for row in rows_of(table)]

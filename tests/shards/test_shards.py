@@ -1,8 +1,10 @@
 """A dataset is what its manifest says, before and after a kill at any point, or one is told that it is not."""
 
+import hashlib
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,17 +20,24 @@ from hypothesis import strategies as st
 
 from musegen.errors import BadInput, Unavailable
 from musegen.shards import manifest, reader, writer
-from musegen.shards.manifest import MANIFEST, STAGING, Manifest, ShardEntry
-from musegen.shards.schema import Example, from_table, to_table
+from musegen.shards.manifest import MANIFEST, STAGING, Manifest, ShardEntry, TrackReject
+from musegen.shards.schema import SCHEMA, Example, from_table, to_table
 
 PATHS = ("split=test/shard-00000-of-00002.parquet", "split=train/shard-00000-of-00002.parquet",
          "split=train/shard-00001-of-00002.parquet", "split=valid/shard-00001-of-00002.parquet")  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def without_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting for the disk would be all that these tests do."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
 def example(track: str, variant: int = 0, tokens: int = 40) -> Example:
     random = np.random.default_rng(int(track, 16) + variant)
     ids = random.integers(0, 300, tokens).astype(np.uint16)
-    return Example(track, f"jig/{track}", variant, track, "train", "jig", "file", 1.0, "file", 1.0, "file", 1.0, 120.0,
+    said = ("file", 1.0)
+    return Example(track, f"jig/{track}", variant, track, "train", "jig", *said, *said, *said, *said, *said, 120.0,
                    "D", "6/8", 8, 20, variant, 1.0, "f" * 64, ids)  # fmt: skip
 
 
@@ -84,7 +93,7 @@ def killed_before(step: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return run
 
     with monkeypatch.context() as patch:
-        for owner, name in ((Path, "replace"), (Path, "unlink"), (os, "fsync"), (manifest.shutil, "rmtree")):
+        for owner, name in ((Path, "replace"), (Path, "unlink"), (os, "fsync"), (shutil, "rmtree")):
             patch.setattr(owner, name, counting(getattr(owner, name)))
         yield
 
@@ -115,7 +124,8 @@ def test_a_committed_dataset_is_read_and_verified(tmp_path: Path) -> None:
     assert all(map(equal, train[:6], [example(f"3{i}", v) for i in range(3) for v in range(2)]))
     assert sum(shard.rows for shard in made.of("train")) == 12
     (test,) = made.of("test")
-    assert (test.tracks, test.notes, test.tokens) == (3, 120, 240)
+    assert (test.tracks, test.totals) == (3, {"notes": 120.0, "tokens": 240.0})
+    assert made.totals == {"notes": 480.0, "tokens": 960.0}
 
 
 def test_without_a_dataset_one_is_told_to_prepare(tmp_path: Path) -> None:
@@ -132,9 +142,9 @@ def test_what_is_staged_is_not_seen_before_the_commit(tmp_path: Path) -> None:
 
 def test_a_kill_at_any_point_leaves_the_old_dataset_or_the_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = []
+    old = committed(tmp_path / "old")
     for step in range(100):
-        folder = tmp_path / str(step)
-        old = committed(folder)
+        folder = shutil.copytree(tmp_path / "old", tmp_path / str(step))
         with killed_before(step, monkeypatch):
             try:
                 new = committed(folder, "another", PATHS[1:])
@@ -153,11 +163,12 @@ def test_a_kill_at_any_point_leaves_the_old_dataset_or_the_new(tmp_path: Path, m
 
 
 def test_a_repair_that_is_killed_is_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for first in range(2, 12):
+    ready = tmp_path / "ready"
+    committed(ready)
+    new = stage(ready, PATHS[1:], "another")
+    for first in range(4, 14):
         for second in range(0, 9, 2):
-            folder = tmp_path / f"{first} {second}"
-            committed(folder)
-            new = stage(folder, PATHS[1:], "another")
+            folder = shutil.copytree(ready, tmp_path / f"{first} {second}")
             with killed_before(first, monkeypatch), pytest.raises(Killed):
                 manifest.commit(folder, new)
             with killed_before(second, monkeypatch), suppress(Killed):
@@ -175,10 +186,10 @@ def test_a_real_kill_between_two_renames_is_finished_by_the_next_reader(tmp_path
         "    if 'valid' in str(target): os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return replace(path, target)\n"
         "Path.replace = deadly\n"
-        "import json\nshards = tuple(manifest.ShardEntry(**shard) for shard in json.loads(sys.argv[2]))\n"
+        "import json\nshards = tuple(map(manifest.ShardEntry.of_json, json.loads(sys.argv[2])))\n"
         "manifest.commit(folder, manifest.Manifest(shards))\n"
     )
-    shards = json.dumps([asdict(shard) for shard in new.shards])
+    shards = json.dumps([shard.to_json() for shard in new.shards])
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path), shards], cwd=Path(__file__).parents[2])
     assert done.returncode == -signal.SIGKILL
     assert (tmp_path / "manifest.next.json").exists()
@@ -253,6 +264,57 @@ def test_a_shard_that_the_manifest_no_longer_names_is_removed(tmp_path: Path) ->
     assert reader.verify(tmp_path) == []
 
 
+def test_a_shard_that_is_kept_is_not_replaced_by_a_stale_one_that_waits(tmp_path: Path) -> None:
+    old = committed(tmp_path)
+    stage(tmp_path, edition="a run with other settings, that was killed")
+    manifest.commit(tmp_path, old)
+    assert manifest.load(tmp_path) == old and reader.verify(tmp_path) == []
+
+
+def test_a_manifest_of_an_earlier_musegen_is_outdated_not_damaged(tmp_path: Path) -> None:
+    shards = [{"path": PATHS[0], "notes": 3}]
+    sha256 = hashlib.sha256(json.dumps(shards, sort_keys=True).encode()).hexdigest()
+    (tmp_path / MANIFEST).write_text(json.dumps({"version": 1, "sha256": sha256, "shards": shards}))
+    with pytest.raises(BadInput, match="earlier musegen; run `musegen prepare`") as caught:
+        manifest.load(tmp_path)
+    assert caught.value.reason == "outdated"
+    made = committed(tmp_path)
+    assert manifest.load(tmp_path) == made
+
+
+def test_rejects_are_kept_with_their_shard(tmp_path: Path) -> None:
+    late, early = (TrackReject(track, f"jig/{track}", "truncated", "“é” ends early") for track in ("b", "a"))
+    with writer.ShardWriter(tmp_path, PATHS[0], SCHEMA, "f", writer.composing_totals) as shard:
+        shard.reject(late)
+        shard.reject(early)
+        entry = shard.close()
+    assert (entry.rows, entry.tracks, entry.rejects) == (0, 0, (early, late))
+    assert writer.staged(tmp_path, PATHS[0], "f") == entry
+    manifest.commit(tmp_path, Manifest((entry,)))
+    assert manifest.load(tmp_path).rejects == (early, late)
+    assert reader.read(tmp_path, "test") == [] == list(reader.stream(tmp_path, "test"))
+
+
+def test_a_shard_that_is_not_closed_leaves_nothing(tmp_path: Path) -> None:
+    for mishap in (None, KeyError("of the recipe"), OSError("of the recipe"), KeyboardInterrupt()):
+        with (
+            suppress(KeyError, OSError, KeyboardInterrupt),
+            writer.ShardWriter(tmp_path, PATHS[0], SCHEMA, "f", writer.composing_totals, 100) as shard,
+        ):
+            shard.add(to_table([example("a"), example("b")]))
+            if mishap:
+                raise mishap
+        assert contents(tmp_path) == {}
+
+
+def test_what_goes_wrong_in_the_making_is_not_said_of_the_shard(tmp_path: Path) -> None:
+    with (
+        pytest.raises(PermissionError, match="the recording"),
+        writer.ShardWriter(tmp_path, PATHS[0], SCHEMA, "f", writer.composing_totals),
+    ):
+        raise PermissionError("the recording")
+
+
 def test_a_staged_shard_is_taken_up_again_only_if_it_is_whole_and_the_same(tmp_path: Path) -> None:
     entry = writer.write(tmp_path, PATHS[0], [example("a")], "mine")
     assert writer.staged(tmp_path, PATHS[0], "mine") == entry
@@ -267,6 +329,6 @@ def test_a_staged_shard_is_taken_up_again_only_if_it_is_whole_and_the_same(tmp_p
 
 def test_the_hash_of_the_data_does_not_depend_on_how_it_was_made() -> None:
     def of(fingerprint: str, sha256: str) -> str:
-        return Manifest((ShardEntry(PATHS[0], "test", fingerprint, sha256, 1, 1, 1, 1, 1),)).data_sha256
+        return Manifest((ShardEntry(PATHS[0], "test", fingerprint, sha256, 1, 1, 1, {}),)).data_sha256
 
     assert of("f", "0" * 64) == of("g", "0" * 64) != of("f", "1" * 64)
