@@ -1,6 +1,7 @@
 """What DVC knows and is told."""
 
 from musegen import versions
+from musegen.versions import Pushed
 from musegen.workspace import Workspace
 from tasks.step import step
 
@@ -24,6 +25,6 @@ def record(workspace: Workspace, stages: list[str]) -> None:
 
 
 @step("push-data")
-def push(workspace: Workspace) -> int:
-    """Send recorded outputs to the remote."""
+def push(workspace: Workspace) -> Pushed:
+    """Send recorded outputs to the remote, and see that they are there."""
     return versions.push(workspace)

@@ -1,17 +1,24 @@
 """DVC knows what was recorded, says what has changed, and brings data back."""
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from dvc.exceptions import DvcException
+from dvc.lock import LockError
+from dvc.repo import Repo
 
 from musegen import versions
 from musegen.errors import BadParams, Unavailable
+from musegen.versions import Pushed, session
 from musegen.workspace import VARIABLE, Workspace, set_environment
 
 PARAMS = "survey: {corpus: sample}\ncomposing: {shards: 8}\n"
@@ -138,8 +145,9 @@ def test_what_is_not_there_is_not_recorded(project: Workspace) -> None:
 
 
 def test_pushed_data_comes_back_when_data_and_cache_are_lost(recorded: Workspace) -> None:
-    assert versions.push(recorded) == 5  # the catalogue, three shards, and their list
-    assert versions.push(recorded) == 0
+    pushed = versions.push(recorded)
+    assert pushed == Pushed(sent=5, checked=5, repaired=())  # the catalogue, three shards, and their list
+    assert versions.push(recorded) == Pushed(sent=0, checked=0, repaired=())
     shutil.rmtree(recorded.data)
     shutil.rmtree(recorded.root / ".dvc" / "cache")
     versions.pull(recorded)
@@ -180,15 +188,18 @@ import sys, time
 from dvc.repo import Repo
 with Repo(sys.argv[1]) as repo, repo.lock:
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(float(sys.argv[2]))
 """
 
 
 @contextmanager
-def locked(workspace: Workspace) -> Iterator[None]:
+def locked(workspace: Workspace, seconds: float = 60.0) -> Iterator[None]:
     """Another DVC command is at work."""
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(workspace.root)], stdout=subprocess.PIPE, text=True, cwd=workspace.root
+        [sys.executable, "-c", HOLDER, str(workspace.root), str(seconds)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=workspace.root,
     )
     assert holder.stdout is not None
     try:
@@ -199,18 +210,96 @@ def locked(workspace: Workspace) -> Iterator[None]:
         holder.communicate()
 
 
-def test_while_another_command_holds_the_lock_it_is_unavailable(recorded: Workspace) -> None:
-    with locked(recorded):
-        for work in (lambda: versions.changes(recorded, "survey"), lambda: versions.record(recorded, ["survey"])):
-            with pytest.raises(Unavailable, match="holds the lock"):
-                work()
+def test_after_a_minute_of_another_commands_lock_it_is_unavailable(
+    recorded: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert session.PATIENCE_SECONDS == 60
+    monkeypatch.setattr(session, "PATIENCE_SECONDS", 0.0)
+    with locked(recorded), pytest.raises(Unavailable, match="holds the lock"):
+        versions.record(recorded, ["survey"])
     assert versions.changes(recorded, "survey") == []
 
 
-def test_what_a_killed_command_left_is_named(recorded: Workspace) -> None:
-    (recorded.root / ".dvc" / "tmp" / "rwlock").write_text("")
-    with pytest.raises(Unavailable, match=r"delete \.dvc/tmp/rwlock"):
+@pytest.mark.slow
+def test_a_lock_that_is_held_longer_than_dvc_waits_is_waited_for(recorded: Workspace) -> None:
+    with locked(recorded, seconds=4.5):
+        with Repo(str(recorded.root)) as repo, pytest.raises(LockError):
+            repo.status()
+        assert versions.changes(recorded, "survey") == []
+
+
+def rwlock(workspace: Workspace) -> Path:
+    return workspace.root / ".dvc" / "tmp" / "rwlock"
+
+
+@pytest.mark.parametrize("left", [b"", b'{"write": {"/a": {"pi', b"[1]", b"\xff\xfe\x00", b"\x00" * 40])
+def test_what_a_killed_command_left_of_its_locks_is_cleared(recorded: Workspace, left: bytes) -> None:
+    rwlock(recorded).write_bytes(left)
+    with Repo(str(recorded.root)) as repo, pytest.raises((DvcException, UnicodeDecodeError)):
+        repo.status()  # DVC alone is stuck
+    assert versions.changes(recorded, "survey") == []
+    assert not any(json.loads(rwlock(recorded).read_text()).values())
+
+
+def test_damaged_locks_stay_while_another_command_is_at_work(recorded: Workspace) -> None:
+    sleeper = "import sys, time; print('up', flush=True); time.sleep(60)"
+    other = subprocess.Popen(
+        [sys.executable, "-c", sleeper, "dvc", "repro"], stdout=subprocess.PIPE, text=True, cwd=recorded.root
+    )
+    try:
+        assert other.stdout is not None and other.stdout.readline() == "up\n"
+        rwlock(recorded).write_text("")
+        with pytest.raises(Unavailable, match=rf"process {other.pid} .* is at work"):
+            versions.changes(recorded, "survey")
+        assert rwlock(recorded).exists()
+    finally:
+        other.kill()
+        other.communicate()
+    assert versions.changes(recorded, "survey") == []
+
+
+def note_a_writer(workspace: Workspace, pid: int, written: float) -> None:
+    """Note in the file of locks that a process writes the catalogue."""
+    note = {"pid": pid, "cmd": "dvc commit"}
+    rwlock(workspace).write_text(json.dumps({"write": {str(workspace.data / "catalogue.parquet"): note}}))
+    os.utime(rwlock(workspace), (written, written))
+
+
+def test_a_lock_of_a_process_whose_number_is_anothers_now_is_cleared(
+    recorded: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "PATIENCE_SECONDS", 0.5)
+    note_a_writer(recorded, os.getppid(), written=time.time())
+    with pytest.raises(Unavailable, match="holds the lock"):  # the process may have written it
         versions.changes(recorded, "survey")
+    note_a_writer(recorded, os.getppid(), written=1e9)  # it did not run then
+    with Repo(str(recorded.root)) as repo, pytest.raises(LockError):
+        repo.status()
+    assert versions.changes(recorded, "survey") == []
+
+
+def test_what_is_recorded_is_told_by_path(recorded: Workspace) -> None:
+    found = versions.recorded(recorded)
+    assert found["data/catalogue.parquet"] == hashlib.md5(b"rows").hexdigest()
+    assert found["data/composing"].endswith(".dir")
+    assert versions.check_workspace(recorded) == []
+
+
+def test_a_file_that_changed_behind_its_time_is_found(recorded: Workspace) -> None:
+    shard = recorded.composing / "shard-1"
+    before = shard.stat()
+    with shard.open("r+b") as file:
+        file.write(b"S")
+    os.utime(shard, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert stale(recorded) == {"survey": [], "composing": []}  # DVC trusts the time
+    assert versions.check_workspace(recorded) == [
+        "data/composing/shard-1: it is not what dvc.lock records; run `musegen pull`, or record it if it is meant"
+    ]
+    versions.push(recorded)
+    versions.pull(recorded)
+    assert shard.read_text() == "shard 1"
+    shard.unlink()
+    assert "shard-1" in versions.check_workspace(recorded)[0]
 
 
 def test_without_dvc_or_for_a_stage_that_is_none_it_is_unavailable(project: Workspace, tmp_path: Path) -> None:
