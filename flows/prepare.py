@@ -1,42 +1,46 @@
-"""Data preparation: corpus → catalogue → composing dataset, recorded by DVC.
+"""Data preparation: corpus → catalogue → listening and composing datasets, recorded by DVC.
 
-`python -m flows.prepare survey|composing` runs one DVC stage and leaves the recording to `dvc repro`.
+`python -m flows.prepare survey|listening|composing` runs one DVC stage and leaves the recording to `dvc repro`.
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from prefect import flow
 
+from musegen.cluster.shards import Dataset
 from musegen.params import load
-from musegen.shards.manifest import Manifest
 from musegen.survey import Survey
 from musegen.workspace import Workspace
 from tasks import corpus, versions
 
+STAGES = ("survey", "listening", "composing")
+
 
 @dataclass(frozen=True)
 class PreparedCorpus:
-    """What was found, the dataset made of it, and how many shards were written for that."""
+    """What was found, and the datasets made of it."""
 
     survey: Survey
-    manifest: Manifest
-    shards_made: int
+    listening: Dataset
+    composing: Dataset
 
 
 @flow(name="prepare-corpus")
 def prepare_corpus(record: bool = True) -> PreparedCorpus:
-    """Survey the corpus, make what is stale of the dataset, and record both stages where they changed."""
+    """Survey the corpus, make what is stale of the datasets, and record the stages that changed."""
     workspace = Workspace.current().checked()
     params = load(workspace.params)
     found = corpus.survey_corpus(workspace, params)
-    prepared = corpus.make_composing(workspace, params)
+    listening = corpus.make_listening(workspace, params)
+    composing = corpus.make_composing(workspace, params)
     if record:
         versions.start(workspace)
-        stale = [stage for stage in ("survey", "composing") if versions.changes(workspace, stage)]
+        stale = [stage for stage in STAGES if versions.changes(workspace, stage)]
         if stale:
             versions.record(workspace, stale)
-    return PreparedCorpus(found, prepared.manifest, prepared.shards_made)
+    return PreparedCorpus(found, listening, composing)
 
 
 @flow(name="survey-corpus")
@@ -44,6 +48,13 @@ def survey_corpus() -> Survey:
     """The `survey` stage alone."""
     workspace = Workspace.current().checked()
     return corpus.survey_corpus(workspace, load(workspace.params))
+
+
+@flow(name="make-listening-shards")
+def make_listening() -> int:
+    """The `listening` stage alone, from the catalogue that is there; returns how many shards were made."""
+    workspace = Workspace.current().checked()
+    return corpus.make_listening(workspace, load(workspace.params)).shards_made
 
 
 @flow(name="make-composing-shards")
@@ -54,9 +65,11 @@ def make_composing() -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["survey"]:
-        survey_corpus()
-    elif sys.argv[1:] == ["composing"]:
-        make_composing()
-    else:
-        sys.exit("usage: python -m flows.prepare survey|composing")
+    stage: dict[str, Callable[[], object]] = {
+        "survey": survey_corpus,
+        "listening": make_listening,
+        "composing": make_composing,
+    }
+    if len(sys.argv) != 2 or sys.argv[1] not in stage:
+        sys.exit(f"usage: python -m flows.prepare {'|'.join(STAGES)}")
+    stage[sys.argv[1]]()

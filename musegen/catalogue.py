@@ -24,7 +24,8 @@ class CatalogueRow:
     `grouped_by` names what links it to the others of its group (melody, sound), empty where it is alone.
     `files` is JSON, role → file; `sources` is JSON, label kind or field → who says so (`"human"`, `"model@version"`,
     or what kind of file). `labels_sha256` changes with any label, edits of a person included. `composes` is empty where
-    the track can teach the generator, else why not. `bpm` counts quarters a minute; `warnings` is a JSON list.
+    the track can teach the generator, else why not; `misfits` is a JSON list of the kinds of labels that do not fit the
+    recording. `bpm` counts quarters a minute; `warnings` is a JSON list.
     """
 
     track: str
@@ -55,6 +56,7 @@ class CatalogueRow:
     consent: bool | None
     sources: str
     composes: str
+    misfits: str
     warnings: str
 
     def fingerprint(self) -> str:

@@ -98,12 +98,12 @@ def prepare() -> None:
     """Corpus to catalogue to Parquet shards, recorded by DVC."""
     _open_workspace()
     from flows.prepare import prepare_corpus
+    from musegen.stages import dataset_report
 
     done = prepare_corpus()
-    say.print(
-        f"{len(done.survey.rows)} tracks, {len(done.manifest.shards)} shards, {done.shards_made} made now; "
-        f"data {done.manifest.data_sha256[:12]}"
-    )
+    say.print(f"{len(done.survey.rows)} tracks")
+    for name, dataset in (("listening", done.listening), ("composing", done.composing)):
+        say.print(_escaped(dataset_report.to_text(name, dataset)))
 
 
 @app.command()
@@ -242,15 +242,28 @@ def pull(as_json: AsJson = False) -> None:
     from musegen import versions
 
     versions.pull(Workspace.current().checked())
-    verify(as_json)
+    verify(as_json=as_json)
 
 
 @app.command()
-def verify(as_json: AsJson = False) -> None:
-    """Check every shard and the champion's files against their hashes."""
+def push() -> None:
+    """Send recorded data and models to the DVC remote, and read back what was sent."""
+    from musegen import versions
+
+    pushed = versions.push(Workspace.current().checked())
+    mended = f", mended {', '.join(pushed.repaired)}" if pushed.repaired else ""
+    say.print(_escaped(f"{pushed.sent} objects sent, {pushed.checked} read back{mended}"))
+
+
+@app.command()
+def verify(
+    remote: Annotated[bool, typer.Option("--remote", help="Read all of the DVC remote as well.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check every shard, what DVC has recorded and the champion's files against their hashes."""
     from musegen.commands import verify_workspace
 
-    problems, words = verify_workspace(Workspace.current())
+    problems, words = verify_workspace(Workspace.current(), remote)
     _answer({"problems": problems}, words, as_json)
     if problems:
         raise MusegenError(f"{len(problems)} problems: " + "; ".join(problems[:5]))

@@ -9,7 +9,14 @@ _OF_LABELS = (
     "change", "corpora", "instruments", "label_files", "labels", "midi", "midi_events", "score", "theory", "track",
 )  # fmt: skip
 _OF_FACTS = (*_OF_LABELS, "alignment", "audio", "ear", "fingerprint", "grouping", "inspection", "tokens")
-_OF_ROWS = (*_OF_LABELS, "augment", "prepare", "shards/schema", "shards/writer", "tokens")
+_OF_ROWS = (*_OF_LABELS, "prepare/labels", "shards/columns", "shards/writer")
+_OF_COMPOSING = (
+    *_OF_ROWS, "augment/drawing", "augment/tempo", "augment/transpose", "prepare/composing", "shards/schema", "tokens",
+)  # fmt: skip
+_OF_LISTENING = (
+    *_OF_ROWS, "audio", "augment/base", "augment/chain", "augment/sounds", "augment/stretch", "features",
+    "prepare/listening", "shards/listening",
+)  # fmt: skip
 # They make recordings, and read none.
 _OTHERS = frozenset({"journal.py", "performance.py", "sample.py", "scores.py"})
 
@@ -21,9 +28,18 @@ def of_facts() -> str:
 
 
 @cache
-def of_rows() -> str:
-    """16 hex digits over the sources that decide what a row of a dataset holds, and the libraries they lean on."""
-    return _fingerprint(_OF_ROWS, ("miditok", "music21", "numpy", "pyarrow", "symusic"))
+def of_composing_rows() -> str:
+    """16 hex digits over the sources that decide a row of the composing dataset, and the libraries they lean on."""
+    return _fingerprint(_OF_COMPOSING, ("miditok", "music21", "numpy", "pyarrow", "symusic"))
+
+
+@cache
+def of_listening_rows(augmentations: frozenset[str]) -> str:
+    """The same for the listening dataset; `augmentations` are the modules of those that are used, by full name."""
+    chosen = [name.removeprefix("musegen.").replace(".", "/") for name in augmentations]
+    sources = tuple(sorted({*_OF_LISTENING, *chosen}))
+    libraries = ("librosa", "music21", "numpy", "pyarrow", "python-stretch", "scipy", "soundfile", "soxr", "symusic")
+    return _fingerprint(sources, libraries)
 
 
 def _fingerprint(sources: tuple[str, ...], libraries: tuple[str, ...]) -> str:

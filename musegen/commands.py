@@ -14,7 +14,7 @@ from musegen.generate import Composer, Request, SamplingSettings
 from musegen.pieces import PieceFiles
 from musegen.registry import CHAMPION, GENERATOR, ModelVersion, Registry
 from musegen.score import Score
-from musegen.shards import reader
+from musegen.shards import elsewhere, reader
 from musegen.stages import corpus
 from musegen.stages.generator import load_composer
 from musegen.survey import Survey, SurveySettings
@@ -131,9 +131,20 @@ def describe_status(workspace: Workspace) -> tuple[dict[str, Any], str]:
     return {"versions": [asdict(version) for version in versions], "retrains": retrains}, "\n".join(lines)
 
 
-def verify_workspace(workspace: Workspace) -> tuple[list[str], str]:
-    """What differs from its recorded hash in the dataset and in the champion's files."""
-    problems = reader.verify(workspace.checked().composing)
+def verify_workspace(workspace: Workspace, remote: bool) -> tuple[list[str], str]:
+    """What differs from its recorded hash: in the datasets, in what DVC has recorded, in the champion's files.
+
+    With `remote` all of the DVC remote is read as well.
+    """
+    from musegen import versions
+
+    problems = []
+    for folder in workspace.checked().datasets:
+        found = [*reader.verify(elsewhere.place_of(folder)), *elsewhere.moved_on(folder)]
+        problems += [f"{folder.name}: {problem}" for problem in found]
+    problems += versions.check_workspace(workspace)
+    if remote:
+        problems += versions.check_remote(workspace, read_all=True)
     registry = Registry(workspace)
     champion = registry.find(GENERATOR, CHAMPION)
     if champion is not None:
@@ -141,8 +152,10 @@ def verify_workspace(workspace: Workspace) -> tuple[list[str], str]:
             registry.fetch(champion)
         except BadInput as error:
             problems.append(str(error))
-    checked = "the dataset" + (f" and version {champion.number}" if champion else "")
-    return problems, "\n".join(problems) or f"all hashes of {checked} are as recorded"
+    checked = ["both datasets", "what is recorded"] + (["the remote"] if remote else [])
+    checked += [f"version {champion.number}"] if champion else []
+    words = f"all hashes of {', '.join(checked[:-1])} and {checked[-1]} are as recorded"
+    return problems, "\n".join(problems) or words
 
 
 def demo_requests(composer: Composer) -> list[Request]:

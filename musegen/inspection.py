@@ -29,7 +29,8 @@ class Facts:
     """What a complete look at a track found; JSON-able.
 
     `said` holds what is said of it in words, `sources` who says what (`Reading.sources`). `prints` are the fingerprints
-    (`Prints.to_bytes`) as base 85. `composes` is empty where the track can teach the generator.
+    (`Prints.to_bytes`) as base 85. `composes` is empty where the track can teach the generator; `misfits` are
+    the kinds of labels that do not fit the recording, and must not be learnt from.
     """
 
     seconds: float = 0.0
@@ -47,6 +48,7 @@ class Facts:
     key: str | None = None
     meter: str | None = None
     composes: str = ""
+    misfits: tuple[str, ...] = ()
     prints: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -69,11 +71,11 @@ def look(track: Track, layout: str) -> Facts:
     facts = replace(_describe(reading), prints=_prints(reading.labels.notes, heard))
     seconds = sound.seconds if sound else facts.seconds
     misfits = alignment.misfits(reading.labels, heard, seconds)
-    blocking = [misfit.reason for misfit in misfits if misfit.blocks]
+    blocking = [misfit for misfit in misfits if misfit.blocks]
     if blocking and not facts.composes:
-        facts = replace(facts, composes=blocking[0])
+        facts = replace(facts, composes=blocking[0].reason)
     warnings = (*(sound.warnings if sound else ()), *facts.warnings, *(misfit.words for misfit in misfits))
-    facts = replace(facts, warnings=warnings)
+    facts = replace(facts, warnings=warnings, misfits=tuple(sorted({misfit.kind for misfit in blocking})))
     if sound is None or heard is None:
         return facts
     return replace(facts, seconds=sound.seconds, sample_rate=sound.rate, channels=sound.channels)

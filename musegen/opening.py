@@ -163,7 +163,7 @@ def _facts(
         if known.get("reason") != "too slow":
             cache.remember(key, known)
     if "unfit" not in known:
-        return Facts(**{**known, "warnings": tuple(known["warnings"])})
+        return Facts(**{**known, **{name: tuple(known[name]) for name in ("warnings", "misfits")}})
     culprit = track.files.get(known["unfit"], track.content)
     raise BadInput(known["words"], known["reason"], culprit)
 

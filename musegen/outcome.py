@@ -23,6 +23,8 @@ class Outcome:
     rejects: int = 0
     shards: int = 0
     shards_made: int = 0
+    listening_shards: int = 0
+    listening_shards_made: int = 0
     data_sha256: str = ""
     why_trained: tuple[str, ...] = ()
     nll_per_note: float | None = None
@@ -46,7 +48,8 @@ class Outcome:
         if self.tracks:
             lines.append(
                 f"corpus    {self.tracks} tracks, {self.hours:.1f} hours, {self.rejects} rejects\n"
-                f"dataset   {self.shards} shards, {self.shards_made} made now, data {self.data_sha256[:12]}"
+                f"listening {self.listening_shards} shards, {self.listening_shards_made} made now\n"
+                f"composing {self.shards} shards, {self.shards_made} made now, data {self.data_sha256[:12]}"
             )
         if self.nll_per_note is not None and self.baseline_nll_per_note is not None:
             gain = 1 - self.nll_per_note / self.baseline_nll_per_note

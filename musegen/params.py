@@ -2,19 +2,20 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 from musegen import corpora
+from musegen.augment import AnySound, ScoreAugmentation
 from musegen.errors import BadParams
 from musegen.evaluation.counts import CountSettings
 from musegen.evaluation.gate import GateSettings
 from musegen.evaluation.report import FOR_GATE
 from musegen.generate import SamplingSettings
 from musegen.models import ModelSettings, TransformerSettings
-from musegen.prepare import ComposingSettings
+from musegen.prepare import ComposingSettings, ListeningSettings
 from musegen.settings import Settings
 from musegen.survey import SurveySettings
 from musegen.training import TrainingSettings
@@ -53,6 +54,7 @@ class Params(Settings):
     """The whole file; its sections carry the names of the DVC stages."""
 
     survey: SurveySettings = Field(default_factory=SurveySettings)
+    listening: ListeningSettings = Field(default_factory=ListeningSettings)
     composing: ComposingSettings = Field(default_factory=ComposingSettings)
     generator: GeneratorSettings = Field(default_factory=GeneratorSettings)
     report: ReportSettings = Field(default_factory=ReportSettings)
@@ -152,7 +154,12 @@ def write_template(folder: Path, preset: str, corpus: str | None = None, layout:
         (folder / "dvc.yaml").write_text(_template("dvc.yaml"), encoding="utf-8")
 
 
-_KINDS = frozenset({"transformer", "gru", "lstm", "transpose", "tempo"})
+_KINDS = frozenset(
+    name
+    for union in (ModelSettings, AnySound, ScoreAugmentation)
+    for kind in get_args(get_args(union)[0])
+    for name in get_args(kind.model_fields["kind"].annotation)
+)
 
 
 def _template(name: str) -> str:

@@ -244,6 +244,7 @@ def _row(root: Path, layout: str, item: Inspected, group: tuple[str, str], split
         key=human.get("key", facts.key),
         meter=human.get("meter", facts.meter),
         sources=json.dumps(sources, ensure_ascii=False, sort_keys=True),
+        misfits=json.dumps(facts.misfits),
         warnings=json.dumps([*facts.warnings, *_meter_warnings(human, facts)], ensure_ascii=False),
     )
     if said["style"]:

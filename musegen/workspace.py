@@ -64,6 +64,16 @@ class Workspace:
         return self.data / "composing"
 
     @property
+    def listening(self) -> Path:
+        """The listening dataset."""
+        return self.data / "listening"
+
+    @property
+    def datasets(self) -> tuple[Path, ...]:
+        """Both datasets, there or not."""
+        return self.composing, self.listening
+
+    @property
     def generator(self) -> Path:
         """The trained generator."""
         return self.root / "models" / "generator"
@@ -101,6 +111,7 @@ def set_environment(workspace: Workspace) -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        "DVC_SITE_CACHE_DIR": str(hidden / "dvc"),
         "DO_NOT_TRACK": "true",  # MLflow accepts only the word
         "MLFLOW_TRACKING_URI": f"sqlite:///{hidden / 'mlflow.db'}",
         "MLFLOW_DISABLE_TELEMETRY": "true",

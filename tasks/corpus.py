@@ -3,10 +3,10 @@
 from prefect.artifacts import create_markdown_artifact
 
 from musegen import survey_report
+from musegen.cluster.shards import Dataset
 from musegen.errors import BadInput
 from musegen.params import Params
-from musegen.stages import corpus
-from musegen.stages.corpus import Prepared
+from musegen.stages import corpus, dataset_report
 from musegen.survey import Survey
 from musegen.workspace import Workspace
 from tasks.progress import shown
@@ -24,8 +24,21 @@ def survey_corpus(workspace: Workspace, params: Params) -> Survey:
     return found
 
 
+@step("make-listening-shards")
+def make_listening(workspace: Workspace, params: Params) -> Dataset:
+    """Stale shards are made on Ray, then committed; what that took becomes an artifact."""
+    with shown("listening", "tracks") as tell:
+        made = corpus.make_listening(workspace, params, tell)
+    text = dataset_report.to_markdown("listening", made)
+    create_markdown_artifact(text, key="listening-report", description="The listening dataset")
+    return made
+
+
 @step("make-composing-shards")
-def make_composing(workspace: Workspace, params: Params) -> Prepared:
-    """Stale shards are made on Ray, then committed."""
-    with shown("prepare", "shards") as tell:
-        return corpus.make_composing(workspace, params, tell)
+def make_composing(workspace: Workspace, params: Params) -> Dataset:
+    """The same for the composing dataset."""
+    with shown("composing", "tracks") as tell:
+        made = corpus.make_composing(workspace, params, tell)
+    text = dataset_report.to_markdown("composing", made)
+    create_markdown_artifact(text, key="composing-report", description="The composing dataset")
+    return made

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import pyarrow.fs as pafs
 import pytest
 import soundfile
 from hypothesis import settings
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 settings.register_profile("house", deadline=None)  # the machine may be busy
 settings.load_profile("house")
 
-_SERVICES = ("PREFECT_", "MLFLOW_", "MUSEGEN_", "NUMBA_CACHE_DIR", "MPLCONFIGDIR")
+_SERVICES = ("PREFECT_", "MLFLOW_", "MUSEGEN_", "DVC_", "NUMBA_CACHE_DIR", "MPLCONFIGDIR")
 RATE = 8000
 COMMON_TIME = Meter(4, 4)
+_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_REGION": "us-east-1"}
 
 # Ray and others read their environment when they are imported; so it is a temporary workspace's from the start, and no
 # service that the developer's shell names is touched.
@@ -112,6 +114,24 @@ def catalogue_of(openers: "LocalOpeners") -> Callable[[Path], "list[CatalogueRow
             cache.close()
 
     return run
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """An S3 service of our own with an empty bucket, found as any other: by the environment."""
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    with pytest.MonkeyPatch.context() as patch:
+        address = "http://{}:{}".format(*server.get_host_and_port())
+        for name, value in {**_CREDENTIALS, "AWS_ENDPOINT_URL": address}.items():
+            patch.setenv(name, value)
+        try:
+            pafs.S3FileSystem(
+                endpoint_override=address.removeprefix("http://"), scheme="http", allow_bucket_creation=True
+            ).create_dir("music")
+            yield "s3://music"
+        finally:
+            server.stop()
 
 
 @contextmanager

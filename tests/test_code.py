@@ -10,10 +10,16 @@ import pytest
 from musegen import code
 
 HOME = Path(code.__file__).parent
-FINGERPRINTS = {"inspection": code.of_facts, "prepare": code.of_rows}
-# They carry no decision about what is found in a file: words, paths, processes, progress.
-NEUTRAL = {"errors", "settings", "workspace", "terminal", "guard", "code", "catalogue", "vocabulary", "shards/manifest",
-           "shards/reader", "shards/__init__", "prepare"}  # fmt: skip
+NOISE, STRETCH = "musegen.augment.noise", "musegen.augment.stretch"
+FINGERPRINTS: dict[str, Callable[[], str]] = {
+    "inspection": code.of_facts.__wrapped__,
+    "prepare/composing": code.of_composing_rows.__wrapped__,
+    "prepare/listening": lambda: code.of_listening_rows.__wrapped__(frozenset({NOISE, STRETCH})),
+}
+# They carry no decision about what is found in a file: words, paths, processes, progress, lists of what there is.
+NEUTRAL = {"errors", "settings", "workspace", "terminal", "guard", "code", "catalogue", "vocabulary", "clock",
+           "augment/__init__", "augment/kinds", "prepare/__init__", "prepare/plan", "prepare/recipe", "shards/manifest",
+           "shards/reader", "shards/store", "shards/__init__"}  # fmt: skip
 
 
 def modules_used_by(name: str) -> set[str]:
@@ -23,7 +29,7 @@ def modules_used_by(name: str) -> set[str]:
     while waiting:
         module = waiting.pop()
         path = HOME / f"{module}.py"
-        if module in found or not path.exists():
+        if module in found or module in NEUTRAL or not path.exists():
             continue
         found.add(module)
         for node in ast.walk(ast.parse(path.read_text())):
@@ -44,10 +50,10 @@ def copied_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 @pytest.mark.parametrize("module", sorted(FINGERPRINTS))
 def test_every_module_that_decides_is_in_the_fingerprint(copied_package: Path, module: str) -> None:
-    fingerprint: Callable[[], str] = FINGERPRINTS[module].__wrapped__
+    fingerprint = FINGERPRINTS[module]
     unchanged = fingerprint()
-    used = modules_used_by(module) - NEUTRAL
-    if module == "prepare":
+    used = modules_used_by(module)
+    if module == "prepare/composing":
         used = {name for name in used if not name.startswith("audio/")}  # rows are made of labels alone
     assert {"labels/notes", "corpora/folder", "label_files/beats", "midi"} <= used
     for name in used:
@@ -61,9 +67,18 @@ def test_every_module_that_decides_is_in_the_fingerprint(copied_package: Path, m
     assert fingerprint() == unchanged
 
 
+def test_an_augmentation_that_is_not_used_makes_no_row_anew(copied_package: Path) -> None:
+    fingerprint = FINGERPRINTS["prepare/listening"]
+    unchanged = fingerprint()
+    (copied_package / "augment" / "reverb.py").write_text("something else")
+    assert fingerprint() == unchanged
+    (copied_package / "augment" / "noise.py").write_text("something else")
+    assert fingerprint() != unchanged
+
+
 @pytest.mark.parametrize("module", sorted(FINGERPRINTS))
 def test_a_library_of_another_version_has_another_fingerprint(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
-    fingerprint: Callable[[], str] = FINGERPRINTS[module].__wrapped__
+    fingerprint = FINGERPRINTS[module]
     before = fingerprint()
     monkeypatch.setattr(code, "version", lambda library: "another")
     assert fingerprint() != before

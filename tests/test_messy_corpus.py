@@ -374,6 +374,7 @@ def test_labels_that_do_not_fit_are_not_composed_from(found: Survey) -> None:
     rows = {row.name: row for row in found.rows}
     assert "shifted" in rows["beats/late"].composes or rows["beats/late"].composes == "no notes"
     assert rows["notes/other song"].composes
+    assert (rows["beats/late"].misfits, rows["notes/other song"].misfits) == ('["beats"]', '["notes"]')
 
 
 def test_a_table_is_more_explicit_than_the_name_of_a_folder(found: Survey) -> None:

@@ -5,7 +5,6 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy import signal
 
 from musegen.audio import Audio
 from musegen.augment.base import Effect, SoundAugmentation, Sounds
@@ -33,6 +32,8 @@ def coloured(colour: Colour, channels: int, frames: int, rate: int, seed: int) -
     white -= np.float32(0.5)
     if colour == "white":
         return white
+    from scipy import signal  # not at the top: it takes a second, and every command comes by here
+
     shaped: NDArray[np.float32] = signal.sosfilt(_shape(colour, rate), white)[:, settling:]
     return shaped
 
@@ -116,6 +117,8 @@ class Noise(SoundAugmentation):
 
 
 def _shape(colour: Colour, rate: int) -> NDArray[np.float32]:
+    from scipy import signal  # not at the top: it takes a second, and every command comes by here
+
     if colour == "brown":
         hertz = np.array([_BROWN_HERTZ])
         zeros = np.zeros(0)

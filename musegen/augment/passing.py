@@ -6,7 +6,6 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy import signal
 
 from musegen.audio import Audio
 from musegen.augment.base import Effect, SoundAugmentation, Sounds
@@ -32,6 +31,8 @@ def filtered(sections: NDArray[np.float64], samples: NDArray[np.float32]) -> NDA
     Block by block: in digital silence the state of a filter dies away to denormal numbers, which cost a processor a
     hundred times as much; between blocks what is left of it (-600 dB) is set to zero.
     """
+    from scipy import signal  # not at the top: it takes a second, and every command comes by here
+
     state = np.zeros((len(sections), len(samples), 2))
     result = np.empty(samples.shape, np.float32)
     for first in range(0, samples.shape[1], _BLOCK):
@@ -126,5 +127,7 @@ def _below_nyquist(hertz: float, rate: int) -> float:
 
 
 def _butterworth(kind: str, hertz: float, order: int, rate: int) -> NDArray[Any]:
+    from scipy import signal  # not at the top: it takes a second, and every command comes by here
+
     sections: NDArray[Any] = signal.butter(order, hertz, kind, fs=rate, output="sos")
     return sections

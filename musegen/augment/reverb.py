@@ -6,7 +6,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy import fft, signal
+from scipy import fft
 
 from musegen.audio import Audio
 from musegen.augment.base import Effect, SoundAugmentation, Sounds
@@ -98,6 +98,8 @@ class Reverb(SoundAugmentation):
 
 def made_room(seconds: float, rate: int, seed: int) -> NDArray[np.float32]:
     """Noise that decays by 60 dB in `seconds` below 2 kHz and in half of them above; (frames,), to its last 60 dB."""
+    from scipy import signal  # not at the top: it takes a second, and every command comes by here
+
     frames = max(1, round(seconds * rate))
     noise = np.random.default_rng(seed).random(frames, np.float32) - np.float32(0.5)
     low = signal.sosfilt(signal.butter(2, _TREBLE_HERTZ, fs=rate, output="sos"), noise)

@@ -11,6 +11,8 @@ import ray
 
 from musegen.errors import Unavailable
 
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
 
 @contextmanager
 def connected(cpus: int | None = None) -> Iterator[None]:
@@ -67,5 +69,11 @@ def _write_token() -> None:
 
 
 def _variables_for_workers() -> dict[str, str]:
-    names = ("MUSEGEN_WORKSPACE", "NUMBA_CACHE_DIR", "MPLCONFIGDIR", "OMP_NUM_THREADS", "MLFLOW_TRACKING_URI")
-    return {name: os.environ[name] for name in names if name in os.environ}
+    # No keys: what is handed over can be read in the records of the cluster.
+    names = (
+        "MUSEGEN_WORKSPACE", "NUMBA_CACHE_DIR", "MPLCONFIGDIR", "MLFLOW_TRACKING_URI", "AWS_ENDPOINT_URL", "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+    )  # fmt: skip
+    handed = {name: os.environ[name] for name in names if name in os.environ}
+    # One thread a task: Ray would give a task of several processors as many.
+    return handed | {name: os.environ.get(name, "1") for name in _THREADS}

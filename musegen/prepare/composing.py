@@ -1,163 +1,140 @@
-"""One track → its examples, and the catalogue → a dataset plan; pure, and seeded by the track's content."""
+"""The composing dataset: the notes of a track as tokens, and transposed and faster variants of them."""
 
 import hashlib
-import json
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from pydantic import Field
 
-from musegen import augment, code, corpora
-from musegen.augment import Augmentation
+from musegen import augment, code
+from musegen.augment import ScoreAugmentation
 from musegen.catalogue import CatalogueRow
 from musegen.change import Change
+from musegen.clock import Clock
 from musegen.errors import BadInput
-from musegen.labels import FILE, HUMAN, Beats, Labels, Style, Tempo, Tonality
+from musegen.labels import HUMAN, Labels
+from musegen.prepare.labels import labels_of, track_of
+from musegen.prepare.recipe import ShardSettings, check_unchanged
 from musegen.score import Score
-from musegen.settings import Settings
-from musegen.shards import writer
-from musegen.shards.manifest import Manifest, ShardEntry
 from musegen.shards.reader import SPLITS
-from musegen.shards.schema import Example
-from musegen.theory import TICKS_PER_QUARTER, Key, Meter
+from musegen.shards.schema import SCHEMA, Example, to_table
+from musegen.shards.writer import composing_totals
 from musegen.tokens import Tokenizer, TokenizerSettings
-from musegen.track import Track
+
+_BYTES_A_NOTE = 4.0
 
 
-class ComposingSettings(Settings):
-    """How the composing dataset is made: `shards` a split, `variants` a training track beside the track as it is."""
+class ComposingSettings(ShardSettings):
+    """How the composing dataset is made: `variants` a training track beside the track as it is."""
 
-    shards: int = Field(8, ge=1, le=4096)
     variants: int = Field(0, ge=0, le=1000)
-    augmentations: tuple[Augmentation, ...] = ()
+    augmentations: tuple[ScoreAugmentation, ...] = ()
     tokens: TokenizerSettings = TokenizerSettings()
     longest_bars: int = Field(512, ge=1)
 
 
 @dataclass(frozen=True)
-class ShardPlan:
-    """A shard that ought to exist: its rows' tracks, and the fingerprint of everything that decides its bytes."""
+class ComposingRecipe:
+    """Notes and downbeats → rows of tokens. `root` is the folder of the corpus."""
 
-    path: str
-    rows: tuple[CatalogueRow, ...]
-    fingerprint: str
+    settings: ComposingSettings
+    root: Path
+    name = "composing"
+    schema = SCHEMA
 
+    @property
+    def shards(self) -> ShardSettings:
+        return self.settings
 
-def plan(rows: Sequence[CatalogueRow], settings: ComposingSettings) -> list[ShardPlan]:
-    """Which shards the catalogue asks for; a track's content hash alone decides its shard."""
-    recipe = f"{settings.fingerprint()} {code.of_rows()}"
-    members: dict[str, list[CatalogueRow]] = defaultdict(list)
-    for row in rows:
-        if not row.composes:
-            index = int(row.track[:8], 16) % settings.shards
-            members[writer.shard_path(row.split, index, settings.shards)].append(row)
-    plans = []
-    for path, mine in sorted(members.items()):
-        ordered = tuple(sorted(mine, key=lambda row: row.track))
-        text = "\n".join([recipe, path, *(row.fingerprint() for row in ordered)])
-        plans.append(ShardPlan(path, ordered, hashlib.sha256(text.encode()).hexdigest()))
-    if not plans:
-        raise BadInput("no track has the notes and downbeats that composing needs; add .mid or .beats files", "empty")
-    return plans
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """Made where it is needed first."""
+        return Tokenizer.create(self.settings.tokens)
 
+    @cached_property
+    def _recipe(self) -> str:
+        made_by = self.settings.model_dump(mode="json", exclude={"shards", "shard_megabytes"})
+        return f"{made_by} {code.of_composing_rows()}"
 
-def stale(plans: Sequence[ShardPlan], manifest: Manifest | None, folder: Path) -> list[ShardPlan]:
-    """The shards that are not there yet, or were made from something else."""
-    made = {shard.path: shard for shard in manifest.shards} if manifest else {}
-    return [
-        plan
-        for plan in plans
-        if plan.path not in made or made[plan.path].fingerprint != plan.fingerprint or not (folder / plan.path).exists()
-    ]
+    def __getstate__(self) -> dict[str, object]:
+        """Without the tokenizer, which takes longer to unpickle than to make."""
+        return {"settings": self.settings, "root": self.root}
 
+    def wants(self, row: CatalogueRow) -> bool:
+        return not row.composes
 
-def make_shard(plan: ShardPlan, root: Path, settings: ComposingSettings, folder: Path) -> ShardEntry:
-    """Prepare every track of a shard and stage it in `folder`; a shard that is staged already is not made again."""
-    ready = writer.staged(folder, plan.path, plan.fingerprint)
-    if ready is not None:
-        return ready
-    tokenizer = Tokenizer.create(settings.tokens)
-    rows = [example for row in plan.rows for example in examples(row, root, settings, tokenizer)]
-    return writer.write(folder, plan.path, rows, plan.fingerprint)
+    def bytes_of(self, row: CatalogueRow) -> float:
+        return _BYTES_A_NOTE * (row.notes or 0) * (1 + self._variants(row))
 
+    def fingerprint(self, row: CatalogueRow, mates: Sequence[CatalogueRow]) -> str:
+        return hashlib.sha256(f"{row.fingerprint()} {self._recipe}".encode()).hexdigest()
 
-def examples(row: CatalogueRow, root: Path, settings: ComposingSettings, tokenizer: Tokenizer) -> list[Example]:
-    """The track as it is, and for training as many drawn variants as asked; equal draws are kept once.
+    def tables(self, row: CatalogueRow, mates: Sequence[CatalogueRow], clock: Clock) -> Iterator[pa.Table]:
+        with clock.step("tokenise"):
+            made = self.examples(row)
+        if made:
+            yield to_table(made)
 
-    Chance is seeded by the content of the track, so that a row is the same wherever and whenever it is made.
-    """
-    labels = labels_of(row, root)
-    if labels.notes is None or labels.beats is None:
-        raise BadInput(f"{row.name}: it has lost its notes or beats since the survey; survey again", "changed")
-    random = np.random.default_rng(int(row.track[:16], 16))
-    changes = [Change()]
-    for _ in range(settings.variants if row.split == SPLITS[0] else 0):
-        drawn = augment.draw(settings.augmentations, labels.notes, random)
-        if drawn not in changes:
-            changes.append(drawn)
-    made = [
-        _example(row, labels.follow(change), change, index, settings, tokenizer) for index, change in enumerate(changes)
-    ]
-    return [example for example in made if example is not None]
+    def totals(self, table: pa.Table) -> Mapping[str, float]:
+        return composing_totals(table)
 
+    def examples(self, row: CatalogueRow) -> list[Example]:
+        """The track as it is, and for training as many drawn variants as asked; equal draws are kept once.
 
-def track_of(row: CatalogueRow, root: Path) -> Track:
-    """The track that a catalogue row stands for."""
-    files = {role: root / name for role, name in json.loads(row.files).items()}
-    return Track(row.name, root / row.audio if row.audio else None, files)
+        Chance is seeded by the content of the track, so that a row is the same wherever and whenever it is made.
+        """
+        check_unchanged(row, track_of(row, self.root).content)
+        labels = labels_of(row, self.root)
+        if labels.notes is None or labels.beats is None:
+            raise BadInput(f"{row.name}: it has lost its notes or beats since the survey; survey again", "changed")
+        random = np.random.default_rng(int(row.track[:16], 16))
+        changes = [Change()]
+        for _ in range(self._variants(row)):
+            drawn = augment.draw(self.settings.augmentations, labels.notes, random)
+            if drawn not in changes:
+                changes.append(drawn)
+        made = [self.example(row, labels.follow(change), change, index) for index, change in enumerate(changes)]
+        return [example for example in made if example is not None]
 
+    def example(self, row: CatalogueRow, labels: Labels, change: Change, variant: int) -> Example | None:
+        """The row of labels that have followed `change`; None where no note is left."""
+        notes, beats, style = labels.notes, labels.beats, labels.style
+        if notes is None or beats is None or not len(notes):
+            return None
+        score = Score.from_labels(notes, beats).opening(self.settings.longest_bars)
+        tempo, tonality = labels.tempo, labels.tonality
+        bpm = tempo.bpm if tempo and (tempo.origin == HUMAN or score.bpm is None) else score.bpm
+        key = tonality.key if tonality else score.key
+        known: dict[str, Any] = {
+            f"{kind}_{column}": value
+            for kind, label in labels.known().items()
+            for column, value in (("origin", label.origin), ("confidence", label.confidence))
+            if f"{kind}_{column}" in SCHEMA.names
+        }
+        nothing: dict[str, Any] = {name: None for name in SCHEMA.names if name.endswith(("_origin", "_confidence"))}
+        return Example(
+            track=row.track,
+            name=row.name,
+            variant=variant,
+            group=row.group,
+            split=row.split,
+            style=style.name if style else None,
+            bpm=round(bpm, 3) if bpm else None,
+            key=str(key) if key else None,
+            meter=str(score.meter),
+            bars=len(score.bars),
+            notes=len(score.notes),
+            semitones=change.cents // 100,
+            speed=change.speed,
+            fingerprint=self.fingerprint(row, ()),
+            tokens=self.tokenizer.encode(score),
+            **{**nothing, **known},
+        )
 
-def labels_of(row: CatalogueRow, root: Path) -> Labels:
-    """The labels of a track: notes, beats and chords from its files, what is said in words from the catalogue."""
-    labels = corpora.loader(row.layout).read(track_of(row, root)).labels
-    style = Style(row.origin("style") or FILE, row.style_confidence or 1.0, row.style) if row.style else None
-    tempo = Tempo(row.origin("bpm") or FILE, bpm=row.bpm) if row.bpm else None
-    tonality = Tonality(row.origin("key") or FILE, key=Key.parse(row.key)) if row.key else None
-    return replace(labels, style=style, tempo=tempo, tonality=tonality, beats=_written_in(labels.beats, row))
-
-
-def _written_in(beats: Beats | None, row: CatalogueRow) -> Beats | None:
-    """The beats with the length that a told meter gives them, where the bar has as many of them."""
-    if beats is None or not row.meter or not row.source("meter"):
-        return beats
-    meter = Meter.parse(row.meter)
-    fits = beats.positions.max(initial=0) == meter.beats
-    return replace(beats, quarters_per_beat=meter.beat_ticks / TICKS_PER_QUARTER) if fits else beats
-
-
-def _example(
-    row: CatalogueRow, labels: Labels, change: Change, variant: int, settings: ComposingSettings, tokenizer: Tokenizer
-) -> Example | None:
-    notes, beats, style = labels.notes, labels.beats, labels.style
-    if notes is None or beats is None or not len(notes):
-        return None
-    score = Score.from_labels(notes, beats).opening(settings.longest_bars)
-    tempo, tonality = labels.tempo, labels.tonality
-    bpm = tempo.bpm if tempo and (tempo.origin == HUMAN or score.bpm is None) else score.bpm
-    key = tonality.key if tonality else score.key
-    return Example(
-        track=row.track,
-        name=row.name,
-        variant=variant,
-        group=row.group,
-        split=row.split,
-        style=style.name if style else None,
-        style_origin=style.origin if style else None,
-        style_confidence=style.confidence if style else None,
-        notes_origin=notes.origin,
-        notes_confidence=notes.confidence,
-        beats_origin=beats.origin,
-        beats_confidence=beats.confidence,
-        bpm=round(bpm, 3) if bpm else None,
-        key=str(key) if key else None,
-        meter=str(score.meter),
-        bars=len(score.bars),
-        notes=len(score.notes),
-        semitones=change.semitones,
-        speed=change.speed,
-        fingerprint=row.fingerprint(),
-        tokens=tokenizer.encode(score),
-    )
+    def _variants(self, row: CatalogueRow) -> int:
+        return self.settings.variants if row.split == SPLITS[0] else 0

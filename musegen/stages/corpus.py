@@ -1,31 +1,31 @@
-"""Data preparation: the corpus to a catalogue, the catalogue to the composing dataset."""
+"""Data preparation: the corpus to a catalogue, the catalogue to the datasets."""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from musegen import catalogue, label_table, prepare, removal
-from musegen.cluster.shards import make_dataset
+import numpy as np
+from filelock import FileLock, Timeout
+
+from musegen import catalogue, features, label_table, removal
+from musegen.audio import Audio
+from musegen.augment.sounds import FolderSounds
+from musegen.cluster.shards import Dataset, make_dataset
 from musegen.cluster.survey import RayOpeners
+from musegen.errors import BadInput, Unavailable
+from musegen.features import FeatureSettings
 from musegen.memory import Memory
 from musegen.opening import LocalOpeners, Openers
 from musegen.params import Params
-from musegen.shards.manifest import Manifest
+from musegen.prepare import ComposingRecipe, ListeningRecipe, plan
+from musegen.shards import elsewhere
+from musegen.shards.store import Store
 from musegen.survey import Survey, SurveySettings, survey
 from musegen.survey_cache import SurveyCache
 from musegen.workspace import Workspace
 
 Tell = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The dataset, and how many of its shards this run has made."""
-
-    manifest: Manifest
-    shards_made: int
 
 
 def survey_corpus(
@@ -71,12 +71,49 @@ def look_into(
         cache.close()
 
 
-def make_composing(workspace: Workspace, params: Params, on_progress: Tell = lambda done, total: None) -> Prepared:
-    """Make the stale shards of the composing dataset and commit it."""
-    plans = prepare.plan(catalogue.read(workspace.data), params.composing)
-    root = workspace.corpus(params.survey.corpus)
-    dataset, made = make_dataset(plans, root, params.composing, workspace.composing, on_progress)
-    return Prepared(dataset, made)
+def make_listening(workspace: Workspace, params: Params, on_progress: Tell = lambda done, total: None) -> Dataset:
+    """Make what is stale of the listening dataset and commit it; without recordings it is empty.
+
+    Raises `BadParams` for noises and impulse responses that can't be used, before any work.
+    """
+    recipe = ListeningRecipe(params.listening, workspace.corpus(params.survey.corpus), workspace.root)
+    with _alone(workspace, recipe.name):
+        for folder in recipe.folders:
+            FolderSounds(workspace.root, {}).check(folder)
+        _compile(params.listening.features)
+        place = Store.at(params.listening.place or workspace.listening)
+        made = make_dataset(plan(catalogue.read(workspace.data), recipe), recipe, place, on_progress)
+        elsewhere.point(workspace.listening, place, made.manifest)
+        return made
+
+
+def make_composing(workspace: Workspace, params: Params, on_progress: Tell = lambda done, total: None) -> Dataset:
+    """Make what is stale of the composing dataset and commit it; raises `BadInput` where nothing can be composed."""
+    recipe = ComposingRecipe(params.composing, workspace.corpus(params.survey.corpus))
+    plans = plan(catalogue.read(workspace.data), recipe)
+    if not plans:
+        raise BadInput("no track has the notes and downbeats that composing needs; add .mid or .beats files", "empty")
+    with _alone(workspace, recipe.name):
+        return make_dataset(plans, recipe, workspace.composing, on_progress)
+
+
+@contextmanager
+def _alone(workspace: Workspace, dataset: str) -> Iterator[None]:
+    """Two runs that stage shards of one dataset would take them from each other."""
+    workspace.hidden.mkdir(parents=True, exist_ok=True)
+    try:
+        held = FileLock(str(workspace.hidden / f"{dataset}.lock")).acquire(timeout=0)
+    except Timeout as error:
+        raise Unavailable(f"{dataset}: another run is making this dataset; wait for it, or stop it") from error
+    with held:
+        yield
+
+
+def _compile(settings: FeatureSettings) -> None:
+    """Fill numba's cache before workers share it: those that fill it at once can spoil it for good (numba#10128)."""
+    if settings.kind == "cqt":
+        seconds = np.zeros((1, 2 * settings.rate), np.float32)
+        features.analyse(Audio(seconds, settings.rate), settings)
 
 
 @contextmanager

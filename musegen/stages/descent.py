@@ -34,7 +34,7 @@ class Named:
 
 @dataclass(frozen=True)
 class ShardRows:
-    """How many rows of a shard of the present dataset are a track's."""
+    """How many rows of a shard of the present datasets are a track's."""
 
     path: str
     track: str
@@ -106,7 +106,8 @@ def find_descent(workspace: Workspace, tracks: Sequence[Named], folders: Sequenc
     search = _Search(workspace, {track.track for track in tracks})
     versions = (*search.in_workspace(), *search.registered())
     here = [share for share in search.shares if share.ancestor.track in search.ids]
-    datasets: dict[str, tuple[str, ...]] = {search.present: ("the present dataset",)} if here else {}
+    composed = [share for share in here if share.ancestor.track in search.known.get(search.present, {})]
+    datasets: dict[str, tuple[str, ...]] = {search.present: ("the present dataset",)} if composed else {}
     for version in versions:
         datasets[version.data_sha256] = (*datasets.get(version.data_sha256, ()), str(version))
     return Descent(
@@ -143,13 +144,18 @@ class _Search:
         self.present = ""
         self.known: dict[str, Mapping[str, str]] = {}
         self._data_of: dict[tuple[str, int], str] = {}
-        try:
-            self.shares = lineage.shares(workspace.composing)
-        except BadInput as error:
-            self.unknown.append(Unknown("the present dataset", str(error)))
-        if self.shares:
+        composed = self._shares(workspace.composing, "the present dataset")
+        if composed:
             self.present = manifest.load(workspace.composing).data_sha256
-            self.known[self.present] = {share.ancestor.track: share.ancestor.split for share in self.shares}
+            self.known[self.present] = {share.ancestor.track: share.ancestor.split for share in composed}
+        self.shares = [*composed, *self._shares(workspace.listening, "the present listening dataset")]
+
+    def _shares(self, folder: Path, what: str) -> list[lineage.Share]:
+        try:
+            return lineage.shares(folder)
+        except BadInput as error:
+            self.unknown.append(Unknown(what, str(error)))
+            return []
 
     def in_workspace(self) -> list[Version]:
         """The model in the workspace, if it has seen the tracks."""

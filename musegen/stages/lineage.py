@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from musegen import catalogue, spreadsheet
 from musegen.errors import BadInput, about
-from musegen.shards import manifest
+from musegen.shards import elsewhere, manifest
 from musegen.spreadsheet import plain, protected
 from musegen.workspace import Workspace
 
@@ -44,9 +44,13 @@ _IN_SHARDS = ["track", "name", "split", "group"]
 
 
 def shares(folder: Path) -> list[Share]:
-    """Every track of every shard of the dataset in `folder`; none without a dataset, `BadInput` for a damaged one."""
+    """Every track of every shard of the dataset in `folder`; none without a dataset, `BadInput` for a damaged one.
+
+    Shards are named with the dataset: `composing/split=train/shard-…`.
+    """
     try:
-        shards = manifest.load(folder).shards
+        store = elsewhere.place_of(folder)
+        shards = manifest.load(store).shards
     except BadInput as error:
         if error.reason == _NO_DATASET:
             return []
@@ -54,15 +58,16 @@ def shares(folder: Path) -> list[Share]:
     found = []
     for shard in shards:
         try:
-            table = pq.read_table(
-                folder / shard.path, columns=_IN_SHARDS, partitioning=None, page_checksum_verification=True
-            )
+            with store.open_input(shard.path) as file:
+                table = pq.read_table(file, columns=_IN_SHARDS, page_checksum_verification=True)
         except (OSError, pa.ArrowException) as error:
-            raise BadInput(
-                f"{folder / shard.path}: it can't be read ({error}); run `dvc checkout`", "damaged"
-            ) from error
+            words = f"{store.describe(shard.path)}: it can't be read ({error}); run `dvc checkout`"
+            raise BadInput(words, "damaged") from error
         counted = table.group_by(_IN_SHARDS).aggregate([([], "count_all")]).to_pylist()
-        found += [Share(shard.path, Ancestor(*(row[name] for name in _IN_SHARDS)), row["count_all"]) for row in counted]
+        found += [
+            Share(f"{folder.name}/{shard.path}", Ancestor(*(row[name] for name in _IN_SHARDS)), row["count_all"])
+            for row in counted
+        ]
     return sorted(found, key=lambda share: (share.shard, share.ancestor.track))
 
 

@@ -123,9 +123,10 @@ def _resolved(workspace: Workspace, names: Sequence[str], corpus: Path | None) -
         known[row.track] = (Named(row.track, row.name), tuple(file for file in files if file))
     for stone in removal.read(workspace.removed).values():
         known.setdefault(stone.track, (Named(stone.track, stone.name), ()))
-    with suppress(BadInput):  # a damaged dataset is told of with the descendants
-        for share in lineage.shares(workspace.composing):
-            known.setdefault(share.ancestor.track, (Named(share.ancestor.track, share.ancestor.name), ()))
+    for folder in workspace.datasets:
+        with suppress(BadInput):  # a damaged dataset is told of with the descendants
+            for share in lineage.shares(folder):
+                known.setdefault(share.ancestor.track, (Named(share.ancestor.track, share.ancestor.name), ()))
     asked = [(name, _matches(name, list(known.values()), corpus)) for name in names]
     if not all(found for _, found in asked):
         with suppress(Unavailable):

@@ -20,9 +20,7 @@ def words_of(descent: Descent) -> list[str]:
     names = {track.track: track.name for track in descent.tracks}
     listed = {
         "alike": [str(track) for track in descent.same_piece],
-        "shard": [
-            f"data/composing/{shard.path}: {shard.rows} rows of {names[shard.track]}" for shard in descent.shards
-        ],
+        "shard": [f"data/{shard.path}: {shard.rows} rows of {names[shard.track]}" for shard in descent.shards],
         "dataset": [f"{data[:12]}: {', '.join(where)}" for data, where in descent.datasets.items()],
         "model": [_words_of_version(version, names) for version in descent.versions],
         "piece": [

@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musegen import prepare
 from musegen.catalogue import CatalogueRow
 from musegen.cluster.connect import connected
 from musegen.cluster.shards import make_dataset
 from musegen.cluster.train import TrainingJob, train_on_cluster
 from musegen.models import TransformerSettings
-from musegen.prepare import ComposingSettings
+from musegen.prepare import ComposingRecipe, ComposingSettings, plan
 from musegen.score import SCORE_NOTE, Score
 from musegen.theory import Meter
 from musegen.tokens import TokenizerSettings
@@ -53,7 +52,7 @@ def test_a_killed_worker_is_replaced_and_the_weights_are_those_of_an_undisturbed
 ) -> None:
     root = corpus(tmp_path / "corpus")
     rows = catalogue_of(root)
-    settings, dataset = ComposingSettings(shards=2), tmp_path / "composing"
+    recipe, dataset = ComposingRecipe(ComposingSettings(shards=2), root), tmp_path / "composing"
     killed: list[int] = []
 
     def kill_one(progress: Progress) -> None:
@@ -64,7 +63,7 @@ def test_a_killed_worker_is_replaced_and_the_weights_are_those_of_an_undisturbed
                 os.kill(pid, signal.SIGKILL)
 
     with connected(cpus=2):
-        make_dataset(prepare.plan(rows, settings), root, settings, dataset)
+        make_dataset(plan(rows, recipe), recipe, dataset)
         calm = train_on_cluster(job_for(dataset, tmp_path / "calm"), 2)
         disturbed = train_on_cluster(job_for(dataset, tmp_path / "disturbed"), 2, kill_one)
     assert killed

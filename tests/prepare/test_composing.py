@@ -1,6 +1,7 @@
 """Rows are a function of the track and the settings, and can be made again from what is stored with them."""
 
 import json
+import pickle
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -10,21 +11,20 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from musegen import midi, prepare
-from musegen.augment import Tempo, Transpose
+from musegen import midi
+from musegen.augment.tempo import Tempo
+from musegen.augment.transpose import Transpose
 from musegen.catalogue import CatalogueRow
 from musegen.change import Change
+from musegen.clock import Clock
 from musegen.errors import BadInput
-from musegen.prepare import ComposingSettings, ShardPlan, examples, labels_of, plan, stale
+from musegen.prepare import ComposingRecipe, ComposingSettings, labels_of
 from musegen.score import Score
-from musegen.shards import manifest
-from musegen.shards.manifest import Manifest
-from musegen.shards.schema import Example
+from musegen.shards.schema import Example, from_table
 from musegen.theory import Key
-from musegen.tokens import Tokenizer
 
 SETTINGS = ComposingSettings(shards=4, variants=5, augmentations=(Transpose(lowest=-5, highest=5), Tempo()))
-TOKENIZER = Tokenizer.create(SETTINGS.tokens)
+TOKENIZER = ComposingRecipe(SETTINGS, Path()).tokenizer
 CatalogueOf = Callable[[Path], list[CatalogueRow]]
 
 
@@ -39,7 +39,7 @@ def rows(corpus: Path, catalogue_of: CatalogueOf) -> list[CatalogueRow]:
 
 
 def made(row: CatalogueRow, root: Path, settings: ComposingSettings = SETTINGS) -> list[Example]:
-    return examples(row, root, settings, TOKENIZER)
+    return ComposingRecipe(settings, root).examples(row)
 
 
 def plain(example: Example) -> dict[str, object]:
@@ -62,7 +62,7 @@ def test_where_the_corpus_lies_does_not_matter(
     shutil.copytree(corpus, tmp_path / "elsewhere")
     row = training(rows)
     assert [plain(one) for one in made(row, tmp_path / "elsewhere")] == [plain(one) for one in made(row, corpus)]
-    assert plan(catalogue_of(tmp_path / "elsewhere"), SETTINGS) == plan(rows, SETTINGS)
+    assert catalogue_of(tmp_path / "elsewhere") == rows
 
 
 def test_only_training_tracks_have_variants(corpus: Path, rows: list[CatalogueRow]) -> None:
@@ -97,8 +97,8 @@ def test_what_is_stored_with_a_row_makes_it_again(corpus: Path, rows: list[Catal
     for row in rows:
         labels = labels_of(row, corpus)
         for one in made(row, corpus):
-            change = Change(speed=one.speed, semitones=one.semitones)
-            again = prepare._example(row, labels.follow(change), change, one.variant, SETTINGS, TOKENIZER)
+            change = Change(speed=one.speed, cents=100 * one.semitones)
+            again = ComposingRecipe(SETTINGS, corpus).example(row, labels.follow(change), change, one.variant)
             assert again is not None and plain(again) == plain(one)
 
 
@@ -120,40 +120,6 @@ def test_a_track_without_a_tempo_has_none_in_its_rows(
     assert row.bpm is None and {one.bpm for one in made(row, tmp_path)} == {None}
 
 
-def fingerprints(plans: list[ShardPlan]) -> dict[str, str]:
-    return {shard.path: shard.fingerprint for shard in plans}
-
-
-def test_every_track_that_composes_is_in_one_shard_by_its_content(rows: list[CatalogueRow]) -> None:
-    silent = replace(rows[0], composes="no beats")
-    plans = plan([silent, *rows[1:]], SETTINGS)
-    planned = [row.track for shard in plans for row in shard.rows]
-    assert sorted(planned) == sorted(row.track for row in rows[1:])
-    assert fingerprints(plan(rows[::-1], SETTINGS)) == fingerprints(plan(rows, SETTINGS))
-    for shard in plans:
-        assert {f"split={row.split}" for row in shard.rows} == {shard.path.split("/")[0]}
-
-
-@pytest.mark.parametrize("column", ["labels_sha256", "group", "name"])
-def test_a_change_of_one_track_changes_its_shard_alone(rows: list[CatalogueRow], column: str) -> None:
-    before = fingerprints(plan(rows, SETTINGS))
-    changed = [replace(rows[0], **{column: "f" * 64}), *rows[1:]]
-    after = fingerprints(plan(changed, SETTINGS))
-    (mine,) = [shard.path for shard in plan(rows, SETTINGS) if rows[0] in shard.rows]
-    assert {path for path in before if before[path] != after[path]} == {mine}
-
-
-def test_another_layout_or_setting_changes_every_shard(rows: list[CatalogueRow]) -> None:
-    before = fingerprints(plan(rows, SETTINGS))
-    for some, settings in (
-        ([replace(row, layout="pop909") for row in rows], SETTINGS),
-        (rows, SETTINGS.model_copy(update={"variants": 6})),
-        (rows, SETTINGS.model_copy(update={"augmentations": (Tempo(),)})),
-    ):
-        after = fingerprints(plan(some, settings))
-        assert not set(before.items()) & set(after.items())
-
-
 def test_what_a_person_says_is_what_the_row_says(corpus: Path, rows: list[CatalogueRow]) -> None:
     row = training(rows)
     sources = json.dumps(dict.fromkeys(("style", "bpm", "key", "meter"), "human"))
@@ -168,48 +134,44 @@ def test_what_a_person_says_is_what_the_row_says(corpus: Path, rows: list[Catalo
     assert {one.meter for one in made(in_eighths, corpus)} == {"4/8"}
 
 
-def test_a_corpus_that_can_not_be_composed_from_is_refused(rows: list[CatalogueRow]) -> None:
-    with pytest.raises(BadInput, match="no track has the notes"):
-        plan([replace(row, composes="no beats") for row in rows], SETTINGS)
-
-
 @pytest.mark.parametrize("wrong", [{"shards": 0}, {"variants": -1}, {"longest_bars": 0}, {"colour": 1}])
 def test_settings_that_can_not_be_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         ComposingSettings.model_validate(wrong)
 
 
-def made_dataset(rows: list[CatalogueRow], root: Path, folder: Path) -> Manifest:
-    plans = plan(rows, SETTINGS)
-    manifest.commit(folder, Manifest(tuple(prepare.make_shard(each, root, SETTINGS, folder) for each in plans)))
-    return manifest.load(folder)
-
-
-def test_only_what_is_missing_or_made_from_something_else_is_stale(
-    corpus: Path, rows: list[CatalogueRow], tmp_path: Path
+def test_a_file_that_has_vanished_or_changed_since_the_survey_is_named(
+    rows: list[CatalogueRow], tmp_path: Path
 ) -> None:
-    plans = plan(rows, SETTINGS)
-    assert stale(plans, None, tmp_path) == plans
-    made = made_dataset(rows, corpus, tmp_path)
-    assert stale(plans, made, tmp_path) == []
-    (tmp_path / plans[0].path).unlink()
-    other = [replace(plans[-1], fingerprint="another")]
-    assert stale([*plans[:-1], *other], made, tmp_path) == [plans[0], *other]
-
-
-def test_a_staged_shard_is_not_made_again(corpus: Path, rows: list[CatalogueRow], tmp_path: Path) -> None:
-    first = plan(rows, SETTINGS)[0]
-    entry = prepare.make_shard(first, corpus, SETTINGS, tmp_path)
-    assert prepare.make_shard(first, tmp_path / "the corpus is gone", SETTINGS, tmp_path) == entry
-
-
-def test_a_file_that_has_vanished_since_the_survey_is_named(rows: list[CatalogueRow], tmp_path: Path) -> None:
-    with pytest.raises(BadInput) as caught:
-        made(rows[0], tmp_path)
-    assert Path(json.loads(rows[0].files)["midi"]).name in str(caught.value)
+    file = tmp_path / json.loads(rows[0].files)["midi"]
+    for content in (None, b"another"):
+        if content:
+            file.parent.mkdir()
+            file.write_bytes(content)
+        with pytest.raises(BadInput, match="survey again") as caught:
+            made(rows[0], tmp_path)
+        assert (caught.value.reason, caught.value.file) == ("changed", file)
 
 
 def test_rows_do_not_share_chance_with_other_tracks(corpus: Path, rows: list[CatalogueRow]) -> None:
     drawn = [[(one.semitones, one.speed) for one in made(row, corpus)[1:]] for row in rows if row.split == "train"]
     assert len({tuple(each) for each in drawn}) == len(drawn)
     assert len(np.unique([speed for each in drawn for _, speed in each])) > 10
+
+
+def test_a_table_of_the_recipe_holds_its_examples(corpus: Path, rows: list[CatalogueRow]) -> None:
+    recipe, row = ComposingRecipe(SETTINGS, corpus), training(rows)
+    (table,) = recipe.tables(row, rows, clock := Clock())
+    assert [plain(one) for one in from_table(table)] == [plain(one) for one in made(row, corpus)]
+    assert recipe.totals(table) == {
+        "notes": sum(one.notes for one in made(row, corpus)),
+        "tokens": sum(len(one.tokens) for one in made(row, corpus)),
+    }
+    assert {one.fingerprint for one in from_table(table)} == {recipe.fingerprint(row, rows)}
+    assert clock.seconds["tokenise"] > 0
+
+
+def test_a_pickled_recipe_makes_the_same_rows(corpus: Path, rows: list[CatalogueRow]) -> None:
+    recipe = ComposingRecipe(SETTINGS, corpus)
+    again = pickle.loads(pickle.dumps(recipe))
+    assert [plain(one) for one in again.examples(rows[0])] == [plain(one) for one in recipe.examples(rows[0])]

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,26 +15,8 @@ from musegen.shards.manifest import MANIFEST, STAGING, Manifest
 from musegen.shards.schema import Example
 from musegen.shards.store import FolderStore, RemoteStore, Store
 
-PATHS = ("split=test/shard-00000-of-00001.parquet", "split=train/shard-00000-of-00001.parquet")
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_REGION": "us-east-1"}
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    """An S3 service of our own with an empty bucket, found as any other: by the environment."""
-    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    with pytest.MonkeyPatch.context() as patch:
-        address = "http://{}:{}".format(*server.get_host_and_port())
-        for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": address}.items():
-            patch.setenv(name, value)
-        try:
-            pafs.S3FileSystem(
-                endpoint_override=address.removeprefix("http://"), scheme="http", allow_bucket_creation=True
-            ).create_dir("music")
-            yield "s3://music"
-        finally:
-            server.stop()
+PATHS = ("split=test/shard-00000-of-00001.parquet", "split=train/shard-00000-of-00001.parquet")
 
 
 @pytest.fixture(params=["folder", "any filesystem", "memory", "s3"])

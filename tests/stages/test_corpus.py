@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from musegen import catalogue, params, prepare
+from musegen import catalogue, params
 from musegen.params import Params
+from musegen.prepare import ComposingRecipe, plan
 from musegen.stages import corpus, removal
 from musegen.survey import Survey
 from musegen.workspace import Workspace
@@ -21,8 +22,9 @@ def chosen(workspace: Workspace, write_tunes: Callable[..., Path]) -> Params:
 
 
 def shards(workspace: Workspace, chosen: Params) -> dict[str, str]:
-    plans = prepare.plan(catalogue.read(workspace.data), chosen.composing)
-    return {plan.path: plan.fingerprint for plan in plans}
+    recipe = ComposingRecipe(chosen.composing, workspace.root / "corpus")
+    plans = plan(catalogue.read(workspace.data), recipe)
+    return {shard.path: shard.fingerprint for shard in plans}
 
 
 def edit(path: Path, name: str, column: str, value: str) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +37,21 @@ def row(name: str, group: str = "", **known: Any) -> CatalogueRow:
         **dict.fromkeys(field for field in CatalogueRow.__dataclass_fields__), "track": identity(name), "name": name,
         "layout": "folder", "group": group or name, "grouped_by": "", "split": "train", "audio": f"{name}.wav",
         "seconds": 1.0, "files": json.dumps({"midi": f"{name}.mid"}), "labels_sha256": "1" * 64, "sources": "{}",
-        "composes": "", "warnings": "[]",
+        "composes": "", "misfits": "[]", "warnings": "[]",
     }  # fmt: skip
     return CatalogueRow(**{**plain, **known})
 
 
 def examples(name: str, split: str, variants: int) -> list[Example]:
     tokens = np.arange(9, dtype=np.uint16)
-    return [Example(identity(name), name, variant, name, split, None, None, None, "file", 1.0, "file", 1.0, 120.0, "D",
-                    "4/4", 8, 20, variant, 1.0, "f" * 64, tokens) for variant in range(variants)]  # fmt: skip
+    said = {field.name: None for field in fields(Example) if field.name.endswith(("_origin", "_confidence"))}
+    return [
+        Example(
+            track=identity(name), name=name, variant=variant, group=name, split=split, style=None, bpm=120.0, key="D",
+            meter="4/4", bars=8, notes=20, semitones=variant, speed=1.0, fingerprint="f" * 64, tokens=tokens, **said,
+        )
+        for variant in range(variants)
+    ]  # fmt: skip
 
 
 def dataset(workspace: Workspace, shards: dict[str, dict[str, int]]) -> str:
@@ -136,7 +143,9 @@ def test_a_version_keeps_the_list_of_the_tracks_it_learnt_from(house: tuple[Work
 
 def test_every_descendant_is_found(house: tuple[Workspace, dict[str, str]]) -> None:
     found, hashes = of_a(house), house[1]
-    assert [(shard.path, shard.rows) for shard in found.shards] == [("split=test/shard-00001-of-00002.parquet", 1)]
+    assert [(shard.path, shard.rows) for shard in found.shards] == [
+        ("composing/split=test/shard-00001-of-00002.parquet", 1)
+    ]
     a = identity("jig/a")
     assert [(str(version), version.seen[a]) for version in found.versions] == [
         ("models/generator", "test"), ("musegen-generator 2 (champion)", "train"),
