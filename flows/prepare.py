@@ -29,18 +29,24 @@ class PreparedCorpus:
 
 @flow(name="prepare-corpus")
 def prepare_corpus(record: bool = True) -> PreparedCorpus:
-    """Survey the corpus, make what is stale of the datasets, and record the stages that changed."""
+    """Survey the corpus, make what is stale of the datasets, and record each stage that changed."""
     workspace = Workspace.current().checked()
     params = load(workspace.params)
-    found = corpus.survey_corpus(workspace, params)
-    listening = corpus.make_listening(workspace, params)
-    composing = corpus.make_composing(workspace, params)
     if record:
         versions.start(workspace)
-        stale = [stage for stage in STAGES if versions.changes(workspace, stage)]
-        if stale:
-            versions.record(workspace, stale)
+    found = corpus.survey_corpus(workspace, params)
+    _record(workspace, "survey", record)
+    listening = corpus.make_listening(workspace, params)
+    _record(workspace, "listening", record)
+    composing = corpus.make_composing(workspace, params)
+    _record(workspace, "composing", record)
     return PreparedCorpus(found, listening, composing)
+
+
+def _record(workspace: Workspace, stage: str, wanted: bool) -> None:
+    """Stage by stage, so that what is made is recorded even where what comes after fails."""
+    if wanted and versions.changes(workspace, stage):
+        versions.record(workspace, [stage])
 
 
 @flow(name="survey-corpus")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +24,8 @@ class CatalogueRow:
 
     `grouped_by` names what links it to the others of its group (melody, sound), empty where it is alone.
     `files` is JSON, role → file; `sources` is JSON, label kind or field → who says so (`"human"`, `"model@version"`,
-    or what kind of file). `labels_sha256` changes with any label, edits of a person included. `composes` is empty where
+    or what kind of file). `labels_sha256` changes with any label, edits of a person included; `files_sha256` is
+    of the contents of `files` (see `joint_sha256`). `composes` is empty where
     the track can teach the generator, else why not; `misfits` is a JSON list of the kinds of labels that do not fit the
     recording. `bpm` counts quarters a minute; `warnings` is a JSON list.
     """
@@ -37,6 +39,7 @@ class CatalogueRow:
     audio: str | None
     files: str
     labels_sha256: str
+    files_sha256: str
     seconds: float
     sample_rate: int | None
     channels: int | None
@@ -61,8 +64,11 @@ class CatalogueRow:
 
     def fingerprint(self) -> str:
         """What the rows of this track depend on, its place in the corpus aside."""
-        parts = (self.track, self.name, self.layout, self.group, self.split, self.labels_sha256)
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        parts = (
+            self.track, self.name, self.layout, self.group, self.split, self.labels_sha256, self.style,
+            self.style_confidence, self.bpm, self.key, self.meter, self.sources, self.misfits,
+        )  # fmt: skip
+        return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
 
     def source(self, field: str) -> str | None:
         """Who says `field` (`"style"`, `"notes"`, `"bpm"`, …)."""
@@ -77,6 +83,12 @@ class CatalogueRow:
         """The origin of `field` as labels have it: `"human"`, `"file"` or `"model@version"`."""
         source = self.source(field)
         return source if source is None or source == HUMAN or "@" in source else FILE
+
+
+def joint_sha256(hashes: Mapping[str, str]) -> str:
+    """One hash over the content hashes of a track's label files by their roles."""
+    lines = [f"{role} {found}\n" for role, found in sorted(hashes.items())]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ class Change:
     """A musical moment at `t` seconds is at `t / speed + offset_seconds` afterwards, `cents` higher.
 
     What does not sound between `start_seconds` and `end_seconds` (of the time afterwards) is gone. Cents are whole, so
-    that they add up exactly. Changes compose: `label.follow(a).follow(b) == label.follow(a.then(b))`.
+    that they add up exactly. Changes compose: `label.follow(a).follow(b) == label.follow(a.then(b))`, notes aside that
+    the first pushes off the keyboard.
     """
 
     speed: float = 1.0

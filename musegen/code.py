@@ -1,6 +1,8 @@
 """The version of the code that makes facts and rows: a change of it makes them anew, and of nothing else."""
 
 import hashlib
+import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -14,9 +16,9 @@ _OF_COMPOSING = (
     *_OF_ROWS, "augment/drawing", "augment/tempo", "augment/transpose", "prepare/composing", "shards/schema", "tokens",
 )  # fmt: skip
 _OF_LISTENING = (
-    *_OF_ROWS, "audio", "augment/base", "augment/chain", "augment/sounds", "augment/stretch", "features",
-    "prepare/listening", "shards/listening",
+    *_OF_ROWS, "audio", "features", "prepare/listening", "shards/listening",
 )  # fmt: skip
+_SIBLING = re.compile(r"^from musegen\.augment\.(\w+) import", re.MULTILINE)
 # They make recordings, and read none.
 _OTHERS = frozenset({"journal.py", "performance.py", "sample.py", "scores.py"})
 
@@ -35,14 +37,40 @@ def of_composing_rows() -> str:
 
 @cache
 def of_listening_rows(augmentations: frozenset[str]) -> str:
-    """The same for the listening dataset; `augmentations` are the modules of those that are used, by full name."""
+    """The same for the listening dataset; `augmentations` are the modules of those that are used, by full name;
+    what they lean on counts as well."""
     chosen = [name.removeprefix("musegen.").replace(".", "/") for name in augmentations]
-    sources = tuple(sorted({*_OF_LISTENING, *chosen}))
+    varied = _with_siblings(["augment/chain", "augment/sounds", *chosen]) if chosen else set()
+    sources = tuple(sorted({*_OF_LISTENING, *varied}))
     libraries = ("librosa", "music21", "numpy", "pyarrow", "python-stretch", "scipy", "soundfile", "soxr", "symusic")
-    return _fingerprint(sources, libraries)
+    return _fingerprint(sources, libraries, f"{_libsndfile()} {_libsoxr()}")
 
 
-def _fingerprint(sources: tuple[str, ...], libraries: tuple[str, ...]) -> str:
+def _with_siblings(augmentations: Sequence[str]) -> set[str]:
+    """These modules and those of `augment` that they import, directly or not; the list of all that there is aside."""
+    found, waiting = set[str](), list(augmentations)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            text = (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
+            waiting += [f"augment/{sibling}" for sibling in _SIBLING.findall(text) if sibling != "kinds"]
+    return found
+
+
+def _libsndfile() -> str:
+    import soundfile
+
+    return str(soundfile.__libsndfile_version__)
+
+
+def _libsoxr() -> str:
+    import soxr
+
+    return str(soxr.__libsoxr_version__)
+
+
+def _fingerprint(sources: tuple[str, ...], libraries: tuple[str, ...], beside: str = "") -> str:
     home = Path(__file__).parent
     digest = hashlib.sha256()
     for name in sources:
@@ -51,4 +79,5 @@ def _fingerprint(sources: tuple[str, ...], libraries: tuple[str, ...]) -> str:
                 digest.update(file.read_bytes())
     for library in libraries:
         digest.update(f"{library}=={version(library)}".encode())
+    digest.update(beside.encode())
     return digest.hexdigest()[:16]

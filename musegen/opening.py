@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 
 from musegen import code, inspection, survey_cache
-from musegen.catalogue import Reject
+from musegen.catalogue import Reject, joint_sha256
 from musegen.errors import BadInput
 from musegen.grouping import Prints
 from musegen.guard import Guard, Stopped
@@ -31,6 +31,7 @@ class Inspected:
     labels_sha256: str
     facts: Facts | None
     rejects: tuple[Reject, ...] = field(default=())
+    files_sha256: str = ""
 
     @property
     def prints(self) -> Prints:
@@ -110,11 +111,12 @@ def _inspect(track: Track, root: Path, layout: str, cache: SurveyCache, guard: G
             if hashes is None:
                 return None
             labels_sha256 = _labels_sha256(track, hashes)
+            files_sha256 = joint_sha256({role: hashes[file] for role, file in track.files.items()})
             key = f"{code.of_facts()} {hashes[track.content]} {labels_sha256} {layout}"
             facts = _facts(track, layout, cache, hashes, key, guard)
             if facts is None:
                 return None
-            return Inspected(track, hashes[track.content][:32], labels_sha256, facts, tuple(rejects))
+            return Inspected(track, hashes[track.content][:32], labels_sha256, facts, tuple(rejects), files_sha256)
         except OSError as error:
             culprit, problem = Path(error.filename or ""), BadInput(f"it can't be opened ({error.strerror})")
         except BadInput as error:

@@ -237,6 +237,7 @@ def _row(root: Path, layout: str, item: Inspected, group: tuple[str, str], split
         audio=relative(track.audio, root) if track.audio else None,
         files=json.dumps(files, ensure_ascii=False),
         labels_sha256=item.labels_sha256 if not human else _with_words(item.labels_sha256, words),
+        files_sha256=item.files_sha256,
         **{name: getattr(facts, name) for name in _FACTS_IN_CATALOGUE},
         style=None,
         **{name: said[name] for name in ("title", "artist", "licence", "consent")},

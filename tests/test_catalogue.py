@@ -19,7 +19,19 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 rows = st.builds(
     CatalogueRow,
     **dict.fromkeys(
-        ("track", "name", "layout", "group", "split", "labels_sha256", "composes", "misfits", "grouped_by"), text
+        (
+            "track",
+            "name",
+            "layout",
+            "group",
+            "split",
+            "labels_sha256",
+            "composes",
+            "misfits",
+            "files_sha256",
+            "grouped_by",
+        ),
+        text,
     ),
     **dict.fromkeys(("audio", "style", "key", "meter", "title", "artist", "licence"), st.none() | text),
     **dict.fromkeys(("sample_rate", "channels", "notes", "beats", "chords"), st.none() | st.integers(0, 2**31 - 1)),
@@ -34,7 +46,8 @@ rows = st.builds(
 rejects = st.builds(Reject, **dict.fromkeys(("path", "stage", "reason", "detail"), text))
 ROW = CatalogueRow(
     track="0" * 32, name="jig/a", layout="folder", group="0" * 32, grouped_by="melody", split="train", audio=None,
-    files='{"midi": "jig/a.mid"}', labels_sha256="1" * 64, seconds=8.0, sample_rate=None, channels=None, style="jig",
+    files='{"midi": "jig/a.mid"}', labels_sha256="1" * 64, files_sha256="2" * 64,
+    seconds=8.0, sample_rate=None, channels=None, style="jig",
     style_confidence=1.0, notes=64, notes_confidence=1.0, beats=32, beats_confidence=1.0, chords=None, bpm=120.0,
     key=None, meter="4/4", title=None, artist=None, licence="CC0", consent=None,
     sources='{"style": "folder", "notes": ".mid", "bpm": "human", "beats": "crnn@3"}', composes="",

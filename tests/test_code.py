@@ -4,12 +4,15 @@ import ast
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from musegen import code
+from musegen.augment import AnySound
 
 HOME = Path(code.__file__).parent
+SOUND = get_args(get_args(AnySound)[0])
 NOISE, STRETCH = "musegen.augment.noise", "musegen.augment.stretch"
 FINGERPRINTS: dict[str, Callable[[], str]] = {
     "inspection": code.of_facts.__wrapped__,
@@ -65,6 +68,18 @@ def test_every_module_that_decides_is_in_the_fingerprint(copied_package: Path, m
     for name in ("registry.py", "generate.py", "synth/mix.py", "corpora/sample.py"):
         (copied_package / name).write_text("something else")
     assert fingerprint() == unchanged
+
+
+@pytest.mark.parametrize("kind", sorted({Path(each.__module__.replace(".", "/")).name for each in SOUND}))
+def test_what_an_augmentation_leans_on_is_in_the_fingerprint(copied_package: Path, kind: str) -> None:
+    chosen = frozenset({f"musegen.augment.{kind}"})
+    unchanged = code.of_listening_rows.__wrapped__(chosen)
+    for name in modules_used_by(f"augment/{kind}"):
+        source = copied_package / f"{name}.py"
+        text = source.read_text()
+        source.write_text(text + "# another\n")
+        assert code.of_listening_rows.__wrapped__(chosen) != unchanged, name
+        source.write_text(text)
 
 
 def test_an_augmentation_that_is_not_used_makes_no_row_anew(copied_package: Path) -> None:

@@ -30,7 +30,7 @@ def row(track: str = A, name: str = "jig/a", **known: Any) -> CatalogueRow:
         "channels": 2, "style": "jig",
         "style_confidence": 0.4, "notes": 64, "notes_confidence": 1.0, "beats": 32, "beats_confidence": 0.9,
         "chords": None, "bpm": 120.0, "key": "D", "meter": "3/4", "title": "The Kesh", "artist": None, "licence": None,
-        "consent": None, "composes": "", "misfits": "[]", "warnings": '["beats: odd"]',
+        "consent": None, "composes": "", "misfits": "[]", "files_sha256": "", "warnings": '["beats: odd"]',
     }  # fmt: skip
     sources = {"style": "transcriber@3", "notes": ".mid", "beats": ".beats", "bpm": ".mid", "title": "tags"}
     return CatalogueRow(**{**plain, "sources": json.dumps(sources), **known})

@@ -52,6 +52,12 @@ class FolderSounds:
         self._hashes: dict[str, str] = {}
         self._cache: OrderedDict[tuple[str, int], Audio] = OrderedDict()
 
+    def among(self, others: Mapping[str, Path]) -> "FolderSounds":
+        """The same with other tracks beside it; what was read and hashed is shared."""
+        shared = FolderSounds(self.root, others, self.cache_bytes)
+        shared._folders, shared._hashes, shared._cache = self._folders, self._hashes, self._cache
+        return shared
+
     def __reduce__(self) -> tuple[type["FolderSounds"], tuple[Path, dict[str, Path], int]]:
         return type(self), (self.root, self.tracks, self.cache_bytes)
 
@@ -87,6 +93,7 @@ class FolderSounds:
             self._cache.move_to_end(key)
             return self._cache[key]
         path = self._path(name)
+        self._check_track(name)
         with about(path):
             beginning = next(iter(passages(path, rate, SECONDS, mono=True)))
         samples = beginning.samples[:, : SECONDS * rate].copy()
@@ -103,11 +110,19 @@ class FolderSounds:
             try:
                 with path.open("rb") as file:
                     self._hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
+            except FileNotFoundError as error:
+                raise BadInput(f"{name}: its file is gone; put it back, or survey again", "changed", path) from error
             except OSError as error:
                 raise BadInput(
                     f"{name}: it can't be read ({error.strerror}); put it back or copy it again", "unreadable", path
                 ) from error
         return self._hashes[name]
+
+    def _check_track(self, name: str) -> None:
+        """A track is named by its content: another one must not sound in its place."""
+        if name.startswith(_TRACK) and not self.sha256(name).startswith(name.removeprefix(_TRACK)):
+            words = f"{name}: its file is another one since the survey; survey again"
+            raise BadInput(words, "changed", self._path(name))
 
     def _path(self, name: str) -> Path:
         if not name.startswith(_TRACK):

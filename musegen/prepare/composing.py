@@ -57,9 +57,14 @@ class ComposingRecipe:
         return Tokenizer.create(self.settings.tokens)
 
     @cached_property
+    def _plain_recipe(self) -> str:
+        kept = {"tokens", "longest_bars"}
+        return f"{self.settings.model_dump(mode='json', include=kept)} {code.of_composing_rows()}"
+
+    @cached_property
     def _recipe(self) -> str:
-        made_by = self.settings.model_dump(mode="json", exclude={"shards", "shard_megabytes"})
-        return f"{made_by} {code.of_composing_rows()}"
+        varied = {"variants", "augmentations"}
+        return f"{self.settings.model_dump(mode='json', include=varied)} {self._plain_recipe}"
 
     def __getstate__(self) -> dict[str, object]:
         """Without the tokenizer, which takes longer to unpickle than to make."""
@@ -72,7 +77,8 @@ class ComposingRecipe:
         return _BYTES_A_NOTE * (row.notes or 0) * (1 + self._variants(row))
 
     def fingerprint(self, row: CatalogueRow, mates: Sequence[CatalogueRow]) -> str:
-        return hashlib.sha256(f"{row.fingerprint()} {self._recipe}".encode()).hexdigest()
+        recipe = self._recipe if self._variants(row) else self._plain_recipe
+        return hashlib.sha256(f"{row.fingerprint()} {recipe}".encode()).hexdigest()
 
     def tables(self, row: CatalogueRow, mates: Sequence[CatalogueRow], clock: Clock) -> Iterator[pa.Table]:
         with clock.step("tokenise"):
@@ -88,7 +94,7 @@ class ComposingRecipe:
 
         Chance is seeded by the content of the track, so that a row is the same wherever and whenever it is made.
         """
-        check_unchanged(row, track_of(row, self.root).content)
+        check_unchanged(row, track_of(row, self.root))
         labels = labels_of(row, self.root)
         if labels.notes is None or labels.beats is None:
             raise BadInput(f"{row.name}: it has lost its notes or beats since the survey; survey again", "changed")

@@ -27,8 +27,13 @@ def labels_of(row: CatalogueRow, root: Path) -> Labels:
 
 
 def fitting_labels_of(row: CatalogueRow, root: Path) -> Labels:
-    """The same without the kinds that the survey found not to fit the recording."""
-    return replace(labels_of(row, root), **dict.fromkeys(json.loads(row.misfits)))
+    """The same without the kinds that the survey found not to fit the recording, and what else their files say."""
+    misfits = set(json.loads(row.misfits))
+    untrue = {row.source(kind) for kind in misfits}
+    told_with = {
+        kind for kind, field in (("tempo", "bpm"), ("tonality", "key")) if row.source(field) in untrue - {None}
+    }
+    return replace(labels_of(row, root), **dict.fromkeys(misfits | told_with))
 
 
 def _written_in(beats: Beats | None, row: CatalogueRow) -> Beats | None:

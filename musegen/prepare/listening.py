@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from musegen import augment, code, features
 from musegen.audio import Audio, passages
@@ -19,7 +20,7 @@ from musegen.change import Change
 from musegen.clock import Clock
 from musegen.features import FeatureSettings
 from musegen.labels import Labels
-from musegen.prepare.labels import fitting_labels_of
+from musegen.prepare.labels import fitting_labels_of, track_of
 from musegen.prepare.recipe import ShardSettings, check_unchanged
 from musegen.shards.listening import Passage, listening_schema, passage_table
 from musegen.shards.reader import SPLITS
@@ -42,7 +43,19 @@ class ListeningSettings(ShardSettings):
     augmentations: tuple[AnySound, ...] = ()
     features: FeatureSettings = FeatureSettings()
     render_stretch: bool = False
-    place: str = ""
+    place: str = Field("", pattern="^(s3://.+)?$")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        for each in self.augmentations:
+            folder = PurePath(getattr(each, "files", ""))
+            if folder.is_absolute() or ".." in folder.parts:
+                raise ValueError(
+                    f"augmentations: {each.kind}.files is a folder below the workspace; copy or link it there"
+                )
+            if each.kind == "excerpt" and each.shortest_seconds > self.passage_seconds:
+                raise ValueError("augmentations: excerpt.shortest_seconds is at most passage_seconds")
+        return self
 
     @property
     def hears_channels(self) -> bool:
@@ -70,6 +83,19 @@ class ListeningRecipe:
     def schema(self) -> pa.Schema:
         return listening_schema(self.settings.features)
 
+    def __getstate__(self) -> dict[str, object]:
+        """Without what was worked out: a worker works it out from its own code and files, which may be others."""
+        return {"settings": self.settings, "root": self.root, "workspace": self.workspace, "name": self.name}
+
+    @cached_property
+    def _sounds(self) -> FolderSounds:
+        return FolderSounds(self.workspace, {})
+
+    @cached_property
+    def _plain_recipe(self) -> str:
+        kept = {"passage_seconds", "features"}
+        return f"{self.settings.model_dump(mode='json', include=kept)} {code.of_listening_rows(frozenset())}"
+
     @cached_property
     def _recipe(self) -> str:
         chosen = self.settings.augmentations
@@ -94,31 +120,35 @@ class ListeningRecipe:
 
     def fingerprint(self, row: CatalogueRow, mates: Sequence[CatalogueRow]) -> str:
         others = [mate.track for mate in self._others(row, mates)]
-        return hashlib.sha256(f"{row.fingerprint()} {row.misfits} {others} {self._recipe}".encode()).hexdigest()
+        recipe = self._recipe if self._variants(row) else self._plain_recipe
+        return hashlib.sha256(f"{row.fingerprint()} {others} {recipe}".encode()).hexdigest()
 
     def tables(self, row: CatalogueRow, mates: Sequence[CatalogueRow], clock: Clock) -> Iterator[pa.Table]:
         recording = self.root / (row.audio or "")
         with clock.step("read"):
-            check_unchanged(row, recording)
+            check_unchanged(row, track_of(row, self.root))
             labels = fitting_labels_of(row, self.root)
         others = {mate.track: self.root / (mate.audio or "") for mate in self._others(row, mates)}
-        maker = _PassageMaker(self.settings, row, FolderSounds(self.workspace, others), self.fingerprint(row, mates))
+        maker = _PassageMaker(self.settings, row, self._sounds.among(others), self.fingerprint(row, mates))
         asked = self.settings
         cut = passages(recording, asked.features.rate, asked.passage_seconds, mono=not asked.hears_channels)
-        start_seconds, index = 0.0, 0
+        start, index = 0, 0
         while True:
             with clock.step("decode"):
                 audio = next(cut, None)
             if audio is None:
                 return
-            sounding = labels.follow(Change.excerpt(start_seconds, audio.seconds))
+            end = start + audio.samples.shape[1]
+            # Cut before it is moved: rounding would put what lies on a border into both passages, or into none.
+            inside = labels.follow(Change(start_seconds=start / audio.rate, end_seconds=end / audio.rate))
+            sounding = inside.follow(Change(offset_seconds=-start / audio.rate))
             rows = [
-                maker.passage(audio, sounding, start_seconds, index, variant, clock)
+                maker.passage(audio, sounding, start / audio.rate, index, variant, clock)
                 for variant in range(1 + self._variants(row))
             ]
             with clock.step("rows"):
                 yield passage_table(rows, self.schema)
-            start_seconds, index = start_seconds + audio.seconds, index + 1
+            start, index = end, index + 1
 
     def totals(self, table: pa.Table) -> Mapping[str, float]:
         onsets = table.column("notes_pitch").combine_chunks()

@@ -1,17 +1,17 @@
 """What a dataset is made by: which tracks it wants, and the rows that each of them gives."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 from pydantic import Field
 
-from musegen.catalogue import CatalogueRow
+from musegen.catalogue import CatalogueRow, joint_sha256
 from musegen.clock import Clock
 from musegen.errors import BadInput
 from musegen.settings import Settings
 from musegen.shards.writer import sha256
+from musegen.track import Track
 
 _ID_DIGITS = 32
 
@@ -54,12 +54,19 @@ class Recipe(Protocol):
         """What the manifest counts of some rows."""
 
 
-def check_unchanged(row: CatalogueRow, content: Path) -> None:
-    """Raises `BadInput` (changed) where the content of a track is not what the survey saw."""
+def check_unchanged(row: CatalogueRow, track: Track) -> None:
+    """Raises `BadInput` (changed) where the files of a track are not what the survey saw."""
     try:
-        same = sha256(content)[:_ID_DIGITS] == row.track
+        same = sha256(track.content)[:_ID_DIGITS] == row.track
     except FileNotFoundError:
         same = False
     if not same:
         words = f"{row.name}: its file is gone or another one since the survey; survey again"
-        raise BadInput(words, "changed", content)
+        raise BadInput(words, "changed", track.content)
+    try:
+        same = joint_sha256({role: sha256(file) for role, file in track.files.items()}) == row.files_sha256
+    except FileNotFoundError:
+        same = False
+    if not same:
+        words = f"{row.name}: a label file of it is gone or another one since the survey; survey again"
+        raise BadInput(words, "changed", track.content)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,7 @@ from musegen.audio import Audio
 from musegen.augment.sounds import FolderSounds
 from musegen.cluster.shards import Dataset, make_dataset
 from musegen.cluster.survey import RayOpeners
-from musegen.errors import BadInput, Unavailable
-from musegen.features import FeatureSettings
+from musegen.errors import Unavailable
 from musegen.memory import Memory
 from musegen.opening import LocalOpeners, Openers
 from musegen.params import Params
@@ -78,23 +78,18 @@ def make_listening(workspace: Workspace, params: Params, on_progress: Tell = lam
     """
     recipe = ListeningRecipe(params.listening, workspace.corpus(params.survey.corpus), workspace.root)
     with _alone(workspace, recipe.name):
-        for folder in recipe.folders:
-            FolderSounds(workspace.root, {}).check(folder)
-        _compile(params.listening.features)
         place = Store.at(params.listening.place or workspace.listening)
-        made = make_dataset(plan(catalogue.read(workspace.data), recipe), recipe, place, on_progress)
+        plans = plan(catalogue.read(workspace.data), recipe)
+        made = make_dataset(plans, recipe, place, on_progress, on_start=partial(_make_ready, recipe))
         elsewhere.point(workspace.listening, place, made.manifest)
         return made
 
 
 def make_composing(workspace: Workspace, params: Params, on_progress: Tell = lambda done, total: None) -> Dataset:
-    """Make what is stale of the composing dataset and commit it; raises `BadInput` where nothing can be composed."""
+    """Make what is stale of the composing dataset and commit it; it is empty where no track has notes and downbeats."""
     recipe = ComposingRecipe(params.composing, workspace.corpus(params.survey.corpus))
-    plans = plan(catalogue.read(workspace.data), recipe)
-    if not plans:
-        raise BadInput("no track has the notes and downbeats that composing needs; add .mid or .beats files", "empty")
     with _alone(workspace, recipe.name):
-        return make_dataset(plans, recipe, workspace.composing, on_progress)
+        return make_dataset(plan(catalogue.read(workspace.data), recipe), recipe, workspace.composing, on_progress)
 
 
 @contextmanager
@@ -109,11 +104,14 @@ def _alone(workspace: Workspace, dataset: str) -> Iterator[None]:
         yield
 
 
-def _compile(settings: FeatureSettings) -> None:
-    """Fill numba's cache before workers share it: those that fill it at once can spoil it for good (numba#10128)."""
-    if settings.kind == "cqt":
-        seconds = np.zeros((1, 2 * settings.rate), np.float32)
-        features.analyse(Audio(seconds, settings.rate), settings)
+def _make_ready(recipe: ListeningRecipe) -> None:
+    """Refuse what would spoil every track, and fill numba's cache: workers that fill it at once can spoil it for good
+    (numba#10128)."""
+    for folder in recipe.folders:
+        FolderSounds(recipe.workspace, {}).check(folder)
+    asked = recipe.settings.features
+    if asked.kind == "cqt":
+        features.analyse(Audio(np.zeros((1, 2 * asked.rate), np.float32), asked.rate), asked)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 from musegen import catalogue
 from musegen.errors import BadInput, Unavailable
 from musegen.registry import CHAMPION, GENERATOR, ModelVersion, Registry
-from musegen.shards import manifest
+from musegen.shards import elsewhere, manifest
 from musegen.stages import lineage
 from musegen.stages.generator import training_facts
 from musegen.workspace import Workspace
@@ -34,11 +34,12 @@ class Named:
 
 @dataclass(frozen=True)
 class ShardRows:
-    """How many rows of a shard of the present datasets are a track's."""
+    """How many rows of a shard of the present datasets are a track's, and beneath how many of others it sounds."""
 
     path: str
     track: str
     rows: int
+    beneath: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,14 +107,13 @@ def find_descent(workspace: Workspace, tracks: Sequence[Named], folders: Sequenc
     search = _Search(workspace, {track.track for track in tracks})
     versions = (*search.in_workspace(), *search.registered())
     here = [share for share in search.shares if share.ancestor.track in search.ids]
-    composed = [share for share in here if share.ancestor.track in search.known.get(search.present, {})]
-    datasets: dict[str, tuple[str, ...]] = {search.present: ("the present dataset",)} if composed else {}
+    datasets = {data: (what,) for data, what in search.datasets().items()}
     for version in versions:
         datasets[version.data_sha256] = (*datasets.get(version.data_sha256, ()), str(version))
     return Descent(
         tracks=tuple(tracks),
         same_piece=search.same_piece(),
-        shards=tuple(ShardRows(share.shard, share.ancestor.track, share.rows) for share in here),
+        shards=tuple(ShardRows(share.shard, share.ancestor.track, share.rows, share.beneath) for share in here),
         datasets=datasets,
         versions=versions,
         pieces=search.pieces([workspace.root / "out", workspace.reports, *folders]),
@@ -141,18 +141,25 @@ class _Search:
         self._workspace, self.ids = workspace, ids
         self.unknown: list[Unknown] = []
         self.shares: list[lineage.Share] = []
-        self.present = ""
+        self._present: dict[str, str] = {}
         self.known: dict[str, Mapping[str, str]] = {}
         self._data_of: dict[tuple[str, int], str] = {}
-        composed = self._shares(workspace.composing, "the present dataset")
-        if composed:
-            self.present = manifest.load(workspace.composing).data_sha256
-            self.known[self.present] = {share.ancestor.track: share.ancestor.split for share in composed}
-        self.shares = [*composed, *self._shares(workspace.listening, "the present listening dataset")]
+        for folder in workspace.datasets:
+            self.shares += self._found_in(folder)
 
-    def _shares(self, folder: Path, what: str) -> list[lineage.Share]:
+    def datasets(self) -> dict[str, str]:
+        """Hash → name of the present datasets that hold one of the tracks."""
+        return {data: what for data, what in self._present.items() if self.ids & self.known[data].keys()}
+
+    def _found_in(self, folder: Path) -> list[lineage.Share]:
+        what = f"the present {folder.name} dataset"
         try:
-            return lineage.shares(folder)
+            found = lineage.shares(folder)
+            if found:
+                data_sha256 = manifest.load(elsewhere.place_of(folder)).data_sha256
+                self._present[data_sha256] = what
+                self.known[data_sha256] = {share.ancestor.track: share.ancestor.split for share in found}
+            return found
         except BadInput as error:
             self.unknown.append(Unknown(what, str(error)))
             return []

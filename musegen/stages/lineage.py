@@ -2,6 +2,8 @@
 from a track even when the dataset has long been another one.
 """
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -32,15 +34,18 @@ class Ancestor:
 
 @dataclass(frozen=True)
 class Share:
-    """How many rows of a shard are a track's, its variants included."""
+    """How many rows of a shard are a track's, its variants included, and beneath how many rows of others it sounds."""
 
     shard: str
     ancestor: Ancestor
     rows: int
+    beneath: int = 0
 
 
 _COLUMNS = tuple(column.name for column in fields(Ancestor))
 _IN_SHARDS = ["track", "name", "split", "group"]
+_EFFECTS = "effects"
+_TRACK = re.compile(r'"name":"track:([0-9a-f]+)"')
 
 
 def shares(folder: Path) -> list[Share]:
@@ -59,16 +64,23 @@ def shares(folder: Path) -> list[Share]:
     for shard in shards:
         try:
             with store.open_input(shard.path) as file:
-                table = pq.read_table(file, columns=_IN_SHARDS, page_checksum_verification=True)
+                parquet = pq.ParquetFile(file, page_checksum_verification=True)
+                effects = [_EFFECTS] if _EFFECTS in parquet.schema_arrow.names else []
+                table = parquet.read([*_IN_SHARDS, *effects])
         except (OSError, pa.ArrowException) as error:
             words = f"{store.describe(shard.path)}: it can't be read ({error}); run `dvc checkout`"
             raise BadInput(words, "damaged") from error
+        beneath = Counter(track for told in _effects(table) for track in set(_TRACK.findall(told)))
         counted = table.group_by(_IN_SHARDS).aggregate([([], "count_all")]).to_pylist()
-        found += [
-            Share(f"{folder.name}/{shard.path}", Ancestor(*(row[name] for name in _IN_SHARDS)), row["count_all"])
-            for row in counted
-        ]
+        for row in counted:
+            ancestor = Ancestor(*(row[name] for name in _IN_SHARDS))
+            found.append(Share(f"{folder.name}/{shard.path}", ancestor, row["count_all"], beneath[ancestor.track]))
     return sorted(found, key=lambda share: (share.shard, share.ancestor.track))
+
+
+def _effects(table: pa.Table) -> list[str]:
+    """What was drawn for each row, as JSON; nothing where the dataset does not tell."""
+    return table.column(_EFFECTS).to_pylist() if _EFFECTS in table.column_names else []
 
 
 def keep(workspace: Workspace, data_sha256: str, folder: Path) -> None:

@@ -20,7 +20,11 @@ def words_of(descent: Descent) -> list[str]:
     names = {track.track: track.name for track in descent.tracks}
     listed = {
         "alike": [str(track) for track in descent.same_piece],
-        "shard": [f"data/{shard.path}: {shard.rows} rows of {names[shard.track]}" for shard in descent.shards],
+        "shard": [
+            f"data/{shard.path}: {shard.rows} rows of {names[shard.track]}"
+            + (f", which sounds beneath {shard.beneath} rows of others" if shard.beneath else "")
+            for shard in descent.shards
+        ],
         "dataset": [f"{data[:12]}: {', '.join(where)}" for data, where in descent.datasets.items()],
         "model": [_words_of_version(version, names) for version in descent.versions],
         "piece": [
@@ -43,7 +47,7 @@ def remains(descent: Descent, removed: bool) -> list[str]:
         others = shlex.join(track.name for track in descent.same_piece)
         todo.append(f"versions of the same piece stay: `musegen remove {others}` if they are meant too")
     if descent.shards or descent.versions:
-        todo.append("`musegen retrain` makes catalogue, dataset and model without them")
+        todo.append("`musegen retrain` makes catalogue, datasets and model without them")
     else:
         todo.append("`musegen survey` makes the catalogue without them")
     if descent.serving is not None:
@@ -53,7 +57,7 @@ def remains(descent: Descent, removed: bool) -> list[str]:
         todo.append(
             f"then delete version {', '.join(numbers)} and their runs in MLflow, and what .musegen/fetched holds"
         )
-    if descent.datasets:
+    if descent.datasets or descent.shards:
         todo.append(
             "the DVC cache and remote keep old shards and models: `dvc gc --workspace --cloud` deletes all that the "
             "workspace no longer uses; .musegen/runs keeps checkpoints"

@@ -23,6 +23,7 @@ from musegen.augment.reverb import Reverb, Reverberated, convolved, from_direct_
 from musegen.augment.sounds import SECONDS, FolderSounds, folder_sha256
 from musegen.errors import BadInput, BadParams
 from musegen.labels import Labels
+from musegen.shards.writer import sha256
 
 RATE = 22_050
 NOTHING = NoSounds()
@@ -56,13 +57,17 @@ def drawn_by(augmentation: Noise | Equalise | Reverb | LowPass | HighPass, seeds
     return [augmentation.draw(sound, Labels(), NOTHING, np.random.default_rng(seed)) for seed in range(seeds)]
 
 
+GONE = "0" * 32
+
+
 @pytest.fixture
 def sounds(tmp_path: Path, write_sound: Callable[..., Path]) -> FolderSounds:
     write_sound(tmp_path / "noises/hum.wav", 100.0)
     write_sound(tmp_path / "noises/street/whistle.flac", 1_000.0)
     (tmp_path / "noises/README.txt").write_text("whence they come")
     write_sound(tmp_path / "noises/.hidden.wav")
-    return FolderSounds(tmp_path, {"b": write_sound(tmp_path / "two.wav", 300.0), "a": tmp_path / "gone.wav"})
+    there = write_sound(tmp_path / "two.wav", 300.0)
+    return FolderSounds(tmp_path, {sha256(there)[:32]: there, GONE: tmp_path / "gone.wav"})
 
 
 # Noise
@@ -356,8 +361,18 @@ def test_recorded_rooms_are_drawn_instead_of_made_ones(sounds: FolderSounds) -> 
 def test_a_folder_gives_its_sounds_by_name_and_others_by_their_ids(sounds: FolderSounds) -> None:
     assert sounds.files("noises") == ("noises/hum.wav", "noises/street/whistle.flac")
     assert sounds.files("./noises/") == sounds.files("noises")
-    assert sounds.others() == ("track:a", "track:b")
-    assert sounds.read("track:b", 8_000).samples.shape == (1, 4_000)
+    (there,) = sounds.tracks.keys() - {GONE}
+    assert sounds.others() == tuple(sorted([f"track:{GONE}", f"track:{there}"]))
+    assert sounds.read(f"track:{there}", 8_000).samples.shape == (1, 4_000)
+    assert sounds.among({}).others() == () and sounds.among(sounds.tracks).read(f"track:{there}", 8_000)
+
+
+def test_another_recording_is_not_taken_for_a_track(sounds: FolderSounds, write_sound: Callable[..., Path]) -> None:
+    (there,) = sounds.tracks.keys() - {GONE}
+    write_sound(sounds.tracks[there], 200.0)
+    with pytest.raises(BadInput, match="survey again") as error:
+        sounds.read(f"track:{there}", 8_000)
+    assert error.value.reason == "changed"
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "empty"])
@@ -382,11 +397,14 @@ def test_sounds_are_read_mono_at_the_rate_and_not_without_end(tmp_path: Path) ->
 
 def test_what_cannot_be_read_names_its_file(sounds: FolderSounds) -> None:
     (sounds.root / "noises/broken.wav").write_bytes(b"RIFF")
-    for name, file in (("noises/broken.wav", "broken.wav"), ("track:a", "gone.wav")):
-        with pytest.raises(BadInput, match=file) as error:
+    for name, file in (
+        ("noises/broken.wav", sounds.root / "noises/broken.wav"),
+        (f"track:{GONE}", sounds.tracks[GONE]),
+    ):
+        with pytest.raises(BadInput) as error:
             sounds.read(name, 8_000)
-        assert error.value.file == (sounds.root / "noises/broken.wav" if "broken" in file else sounds.tracks["a"])
-    for name in ("track:a", "track:nobody", "noises/nothing.wav"):
+        assert error.value.file == file
+    for name in (f"track:{GONE}", "track:nobody", "noises/nothing.wav"):
         with pytest.raises(BadInput, match=name):
             sounds.sha256(name)
 
@@ -420,7 +438,8 @@ def test_sounds_travel_without_their_cache_and_cannot_be_written_to(sounds: Fold
     content = pickle.dumps(sounds)
     there = pickle.loads(content)
     assert len(content) < 1_000
-    assert there.others() == sounds.others() and there.sha256("track:b") == sounds.sha256("track:b")
+    (track,) = sounds.tracks.keys() - {GONE}
+    assert there.others() == sounds.others() and there.sha256(f"track:{track}").startswith(track)
     assert np.array_equal(there.read("noises/hum.wav", 8_000).samples, audio.samples)
 
 

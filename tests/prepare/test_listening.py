@@ -2,23 +2,28 @@
 
 import json
 import pickle
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from pydantic import TypeAdapter
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from musegen import augment, features, midi
 from musegen.audio import passages
 from musegen.augment.sounds import FolderSounds
 from musegen.catalogue import CatalogueRow
+from musegen.change import Change
 from musegen.clock import Clock
 from musegen.errors import BadInput
 from musegen.features import Frames
-from musegen.labels import Labels
+from musegen.labels import Beats, Labels
 from musegen.prepare import ListeningRecipe, ListeningSettings, labels_of
 from musegen.score import Score
 from musegen.shards.listening import Passage, from_table
@@ -166,7 +171,9 @@ def test_a_recording_of_which_nothing_is_known_has_rows_without_labels(corpus: P
 
 def test_labels_that_do_not_fit_the_recording_are_left_out(corpus: Path, rows: list[CatalogueRow]) -> None:
     row = replace(named(rows, "jig/0"), misfits='["beats", "notes"]')
-    assert {tuple(one.labels.known()) for one in made(row, corpus)} == {("style", "tempo")}
+    assert {tuple(one.labels.known()) for one in made(row, corpus)} == {("style",)}, "nor the tempo of that file"
+    told = replace(row, sources=json.dumps({**json.loads(row.sources), "bpm": "human"}))
+    assert {tuple(one.labels.known()) for one in made(told, corpus)} == {("style", "tempo")}
     recipe = ListeningRecipe(SETTINGS, corpus, corpus)
     assert recipe.fingerprint(row, (row,)) != recipe.fingerprint(named(rows, "jig/0"), (row,))
 
@@ -224,3 +231,79 @@ def test_the_size_on_disk_is_about_as_expected(corpus: Path, rows: list[Catalogu
     stored = sum(one.features.nbytes for one in made(row, corpus))
     assert 0.4 * stored < recipe.bytes_of(row) < 1.2 * stored
     assert not recipe.wants(replace(row, audio=None))
+
+
+def test_what_can_not_concern_a_row_does_not_make_it_anew(corpus: Path, rows: list[CatalogueRow]) -> None:
+    def fingerprints(asked: ListeningSettings) -> tuple[str, ...]:
+        recipe = ListeningRecipe(asked, corpus, corpus)
+        return tuple(recipe.fingerprint(named(rows, name), rows) for name in ("jig/0", "jig/6"))
+
+    train, valid = fingerprints(SETTINGS)
+    for other in (settings(variants=3), settings(augmentations=CHAIN[:1])):
+        assert fingerprints(other)[0] != train and fingerprints(other)[1] == valid
+    assert fingerprints(settings(shards=9, place="s3://bucket/there")) == (train, valid)
+    for other in (settings(passage_seconds=6.0), settings(features={**SHAPE, "bins": 90})):
+        assert not {train, valid} & set(fingerprints(other))
+
+
+def test_a_pickled_recipe_takes_nothing_of_what_was_worked_out_here(
+    corpus: Path, rows: list[CatalogueRow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = ListeningRecipe(SETTINGS, corpus, corpus)
+    before = recipe.fingerprint(rows[0], rows)
+    monkeypatch.setattr("musegen.code.of_listening_rows", lambda augmentations: "another version of the code")
+    assert recipe.fingerprint(rows[0], rows) == before
+    assert pickle.loads(pickle.dumps(recipe)).fingerprint(rows[0], rows) != before
+
+
+def test_a_label_file_that_is_another_one_since_the_survey_is_told(
+    corpus: Path, rows: list[CatalogueRow], tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(corpus, tmp_path / "copy"))
+    assert made(named(rows, "jig/0"), copy)
+    (copy / "jig" / "0.mid").write_bytes((corpus / "jig" / "1.mid").read_bytes())
+    with pytest.raises(BadInput, match="a label file of it") as caught:
+        made(named(rows, "jig/0"), copy)
+    assert caught.value.reason == "changed"
+
+
+def test_a_partner_that_is_another_recording_since_the_survey_is_told(
+    corpus: Path, rows: list[CatalogueRow], tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(corpus, tmp_path / "copy"))
+    mixing = settings(augmentations=[{"kind": "mix", "least_decibels": 10, "most_decibels": 10}])
+    for row in rows:
+        if row.name != "jig/0":
+            (copy / (row.audio or "")).write_bytes((corpus / "jig" / "0.flac").read_bytes())
+    with pytest.raises(BadInput, match="survey again") as caught:
+        made(named(rows, "jig/0"), copy, mixing, tuple(rows))
+    assert caught.value.reason == "changed"
+
+
+@given(st.floats(0.5, 30.0), st.lists(st.integers(0, 400), min_size=1, unique=True))
+def test_a_beat_on_a_border_is_in_one_passage(seconds: float, places: list[int]) -> None:
+    """As `ListeningRecipe.tables` cuts: borders lie on samples, and so may beats."""
+    borders = [round(index * seconds * RATE) for index in range(12)]
+    times = np.array(sorted({borders[place % 12] / RATE for place in places}))
+    beats = Labels(beats=Beats(seconds=times, positions=np.ones(len(times), np.int16)))
+    inside = 0
+    for start, end in pairwise(borders):
+        cut = beats.follow(Change(start_seconds=start / RATE, end_seconds=end / RATE)).beats
+        inside += len(cut) if cut is not None else 0
+    assert inside == np.count_nonzero(times < borders[-1] / RATE)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"place": "data/listening"},
+        {"place": "s3://"},
+        {"augmentations": [{"kind": "excerpt", "shortest_seconds": 8, "longest_seconds": 9}]},
+        {"augmentations": [{"kind": "noise", "files": "/somewhere"}]},
+        {"augmentations": [{"kind": "reverb", "files": "../rooms"}]},
+        {"passage_seconds": 0.5},
+    ],
+)
+def test_settings_that_can_not_be_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        settings(**wrong)

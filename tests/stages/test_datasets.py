@@ -1,5 +1,6 @@
 """From a folder of recordings to both datasets in a workspace: what changes is made, and what can't be is told."""
 
+import json
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -8,12 +9,12 @@ import soundfile
 from filelock import FileLock
 
 from musegen import midi, params
-from musegen.errors import BadInput, BadParams, Unavailable
+from musegen.errors import BadParams, Unavailable
 from musegen.params import Params
 from musegen.score import Score
 from musegen.shards import elsewhere, reader
 from musegen.shards.listening import Passage, from_table
-from musegen.stages import corpus, dataset_report, lineage
+from musegen.stages import corpus, dataset_report, lineage, removal
 from musegen.synth import render
 from musegen.workspace import Workspace
 
@@ -65,6 +66,26 @@ def test_one_more_recording_is_all_that_is_made_anew_and_what_is_gone_leaves(
     assert dataset_report.to_markdown("listening", second).startswith("**listening: 8 tracks")
 
 
+def test_a_removal_names_the_rows_beneath_which_a_track_sounds(workspace: Workspace, recordings: Params) -> None:
+    chain = "augmentations:\n    - {kind: mix, least_decibels: 10, most_decibels: 10}\n"
+    head, _, rest = workspace.params.read_text().partition("  augmentations: # also")
+    workspace.params.write_text(head + "  " + chain + "  render_stretch" + rest.partition("  render_stretch")[2])
+    chosen = params.load(workspace.params)
+    found = corpus.survey_corpus(workspace, chosen)
+    corpus.make_listening(workspace, chosen)
+    beneath = dict.fromkeys((row.track for row in found.rows), 0)
+    for row in rows(workspace):
+        for effect in json.loads(row.effects):
+            beneath[effect["name"].removeprefix("track:")] += 1
+    assert sum(beneath.values()) > 0
+    for one in lineage.shares(workspace.listening):
+        assert one.beneath == beneath[one.ancestor.track]
+    track = max(beneath, key=lambda each: beneath[each])
+    told = removal.remove(workspace, [track], "asked", workspace.root / "corpus", [])
+    assert f"sounds beneath {beneath[track]} rows of others" in told.to_text()
+    assert "dvc gc" in told.to_text()
+
+
 def test_without_recordings_the_listening_dataset_is_empty_and_without_notes_nothing_composes(
     workspace: Workspace, recordings: Params
 ) -> None:
@@ -77,8 +98,7 @@ def test_without_recordings_the_listening_dataset_is_empty_and_without_notes_not
         path.unlink()
     soundfile.write(workspace.root / "corpus" / "tone.wav", [0.1, -0.1] * RATE, RATE)
     corpus.survey_corpus(workspace, recordings)
-    with pytest.raises(BadInput, match="no track has the notes"):
-        corpus.make_composing(workspace, recordings)
+    assert corpus.make_composing(workspace, recordings).manifest.shards == ()
 
 
 def test_shards_in_a_bucket_leave_a_pointer_in_the_workspace(

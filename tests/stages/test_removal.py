@@ -37,7 +37,7 @@ def row(name: str, group: str = "", **known: Any) -> CatalogueRow:
         **dict.fromkeys(field for field in CatalogueRow.__dataclass_fields__), "track": identity(name), "name": name,
         "layout": "folder", "group": group or name, "grouped_by": "", "split": "train", "audio": f"{name}.wav",
         "seconds": 1.0, "files": json.dumps({"midi": f"{name}.mid"}), "labels_sha256": "1" * 64, "sources": "{}",
-        "composes": "", "misfits": "[]", "warnings": "[]",
+        "composes": "", "misfits": "[]", "files_sha256": "", "warnings": "[]",
     }  # fmt: skip
     return CatalogueRow(**{**plain, **known})
 
@@ -153,7 +153,7 @@ def test_every_descendant_is_found(house: tuple[Workspace, dict[str, str]]) -> N
     ]  # fmt: skip
     assert found.versions[1].sample_pieces == ("report/pieces/jig.mid",)
     assert found.datasets == {
-        hashes["b"]: ("the present dataset", "models/generator", "musegen-generator 3 (challenger)"),
+        hashes["b"]: ("the present composing dataset", "models/generator", "musegen-generator 3 (challenger)"),
         hashes["a"]: ("musegen-generator 2 (champion)",),
     }
     assert {(piece.receipt, piece.made_by) for piece in found.pieces} == {
@@ -290,7 +290,7 @@ def test_a_damaged_dataset_is_told_of_and_hinders_no_removal(small: Workspace) -
     shard = next(small.composing.glob("split=*/*"))
     shard.write_bytes(shard.read_bytes()[:40])
     done = remove(small, ["jig/a"])
-    assert done.descent.unknown[0].what == "the present dataset" and len(removal.read(small.removed)) == 1
+    assert done.descent.unknown[0].what == "the present composing dataset" and len(removal.read(small.removed)) == 1
 
 
 def test_nothing_can_be_removed_before_a_survey(workspace: Workspace) -> None:
