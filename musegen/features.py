@@ -11,6 +11,7 @@ modification of speech based on short-time Fourier analysis*, IEEE TASSP 1981). 
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import Literal, Self
 
@@ -32,7 +33,9 @@ _STEP_DECIBELS = 0.5
 _STEPS = 255
 _FLOAT16_ERROR_DECIBELS = 2.0**-5
 # As many frames as the second-level cache holds, with their spectra.
-_BLOCK_FRAMES = 32
+_BLOCK_FRAMES = 64
+# It is cheaper to resample by small whole numbers; within a tenth of a cent they are taken for the pitch.
+_LARGEST_DENOMINATOR, _LARGEST_ERROR = 400, 0.1 * math.log(2) / 1200
 # Slaney's scale: linear up to 1 kHz, which is mel 15, then 27 mel to a factor of 6.4.
 _LINEAR_HERTZ, _HERTZ_A_MEL, _MEL_LOG_STEP = 1000.0, 200 / 3, math.log(6.4) / 27
 _HANN_BANDWIDTH_BINS = 1.50018310546875  # as librosa has it, to know beforehand what it refuses
@@ -159,7 +162,9 @@ def _mel_power(sound: NDArray[np.float32], settings: FeatureSettings, speed: flo
     frames, window = settings.frames.count(round(len(sound) / speed)), settings.window
     ratio = 2 ** (cents / 1200)
     if cents and len(sound):
-        sound = soxr.resample(sound, settings.rate * ratio, settings.rate)
+        near = Fraction(ratio).limit_denominator(_LARGEST_DENOMINATOR)
+        off = abs(near / ratio - 1) > _LARGEST_ERROR
+        sound = soxr.resample(sound, *((ratio, 1.0) if off else (near.numerator, near.denominator)))
     # Where it is resampled, the frames are moved along: to half a sample, as otherwise.
     starts = np.rint(np.arange(frames) * (settings.hop * speed / ratio)).astype(np.intp)
     padded = np.pad(sound, (window // 2, max(window, int(starts[-1]) + window - len(sound))))

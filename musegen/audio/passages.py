@@ -19,7 +19,7 @@ _LEAST_SECONDS = 1.0
 _MOST_CHANNELS = 2
 
 
-def passages(path: Path, rate: int, seconds: float, mono: bool) -> Iterator[Audio]:
+def passages(path: Path, rate: int, seconds: float, mono: bool, checked: bool = False) -> Iterator[Audio]:
     """Decode `path` once and cut it, at `rate` hertz, into passages of `seconds`: passage i begins at sample
     round(i · seconds · rate). A rest of less than a second is joined to the passage before.
 
@@ -28,6 +28,9 @@ def passages(path: Path, rate: int, seconds: float, mono: bool) -> Iterator[Audi
     to each passage, after resampling: a DC offset is taken off, channels that would cancel are turned; so a passage
     depends on nothing else, and two of one recording may differ in polarity.
 
+    `checked`: by the hash of its content this is a file that `check` has passed, so that a checksum inside need not be
+    computed again.
+
     Memory: a passage and a second more, of all channels at `rate`, and some blocks of the decoder.
 
     Raises `BadParams` at once; `BadInput` as `read` does, but while the passages come: those that came before are of a
@@ -35,11 +38,11 @@ def passages(path: Path, rate: int, seconds: float, mono: bool) -> Iterator[Audi
     """
     if not (math.isfinite(seconds) and round(seconds * rate) > 0):
         raise BadParams(f"seconds: {seconds} is no length of a passage; choose some seconds")
-    return _passages(path, rate, seconds, mono)
+    return _passages(path, rate, seconds, mono, checked)
 
 
-def _passages(path: Path, rate: int, seconds: float, mono: bool) -> Iterator[Audio]:
-    with opened(path) as sound:
+def _passages(path: Path, rate: int, seconds: float, mono: bool, checked: bool) -> Iterator[Audio]:
+    with opened(path, checked) as sound:
         resampled = _resampled(sound.blocks, sound.promise.rate, sound.promise.channels, rate)
         for samples in _cut(resampled, rate, seconds):
             _level(samples, rate)

@@ -40,7 +40,7 @@ def coloured(colour: Colour, channels: int, frames: int, rate: int, seed: int) -
 
 def mean_power(samples: NDArray[np.float32]) -> float:
     """The mean square over all channels."""
-    return float(np.mean(np.square(samples), dtype=np.float64)) if samples.size else 0.0
+    return float(np.einsum("cf,cf->", samples, samples)) / samples.size if samples.size else 0.0
 
 
 class Noised(Effect):

@@ -131,7 +131,9 @@ class ListeningRecipe:
         others = {mate.track: self.root / (mate.audio or "") for mate in self._others(row, mates)}
         maker = _PassageMaker(self.settings, row, self._sounds.among(others), self.fingerprint(row, mates))
         asked = self.settings
-        cut = passages(recording, asked.features.rate, asked.passage_seconds, mono=not asked.hears_channels)
+        cut = passages(
+            recording, asked.features.rate, asked.passage_seconds, mono=not asked.hears_channels, checked=True
+        )
         start, index = 0, 0
         while True:
             with clock.step("decode"):

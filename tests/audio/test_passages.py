@@ -124,6 +124,19 @@ def test_damage_near_the_end_is_told_after_the_passages_before_it(tmp_path: Path
     assert found.value.reason == "damaged"
 
 
+def test_a_file_that_was_checked_before_gives_the_same_without_its_checksum(tmp_path: Path) -> None:
+    path = saved(tmp_path, music(5), name="song.flac")
+    once = list(passages(path, RATE, 2.0, mono=True))
+    again = list(passages(path, RATE, 2.0, mono=True, checked=True))
+    assert all(np.array_equal(one.samples, other.samples) for one, other in zip(once, again, strict=True))
+    content = bytearray(path.read_bytes())
+    content[26] ^= 0xFF  # of the MD5, which is the end of the first block of metadata
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match="MD5"):
+        list(passages(path, RATE, 2.0, mono=True))
+    assert len(list(passages(path, RATE, 2.0, mono=True, checked=True))) == len(once)
+
+
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_length_that_is_none_is_refused_at_once(tmp_path: Path, seconds: float) -> None:
     with pytest.raises(BadParams, match="seconds"):
