@@ -10,12 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from dvc.exceptions import DvcException, UploadError
 from dvc.repo import Repo
 
 from musegen import versions
 from musegen.errors import Unavailable
+from musegen.labels import Labels
+from musegen.shards import elsewhere, manifest, reader
+from musegen.shards.listening import LISTENING, Passage, passage_table
+from musegen.shards.manifest import Manifest
+from musegen.shards.store import Store
+from musegen.shards.writer import ShardWriter
 from musegen.versions import Pushed
 from musegen.versions.checked import stamp
 from musegen.versions.objects import Recorded
@@ -39,6 +46,7 @@ FILES = {"data/catalogue.parquet": "rows"} | {
 }
 SHARD = "data/composing/split=train/shard-1"
 LIST = "data/composing"
+DATASET_SHARD = "split=train/shard-00000-of-00001.parquet"
 
 
 def make(root: Path) -> Workspace:
@@ -283,9 +291,80 @@ def test_a_fresh_pull_without_the_list_in_the_remote_names_the_folder(
 def test_a_dataset_that_was_recorded_damaged_is_told_by_its_own_manifest(pushed: Workspace) -> None:
     (pushed.composing / "manifest.json").write_text("{}")
     versions.record(pushed, ["composing"])
-    versions.push(pushed)
+    with pytest.raises(Unavailable, match=r"data/composing: it was recorded damaged .*manifest\.json"):
+        versions.push(pushed)
+    with Repo(str(pushed.root)) as repo:
+        repo.push()
     with pytest.raises(Unavailable, match=r"data/composing: it was recorded damaged .*manifest\.json"):
         versions.pull(pushed)
+
+
+def commit_dataset(place: Path | str) -> Manifest:
+    row = Passage(
+        "a" * 8, "n", 0, 0, "g", "train", 0.0, 1.0, 1.0, 0, "[]", 0, Labels(), np.zeros((9, 3), np.uint8), "f"
+    )
+    with ShardWriter(place, DATASET_SHARD, LISTENING, "f", lambda table: {}) as shard:
+        shard.add(passage_table([row]))
+        made = Manifest((shard.close(),))
+    manifest.commit(place, made)
+    return made
+
+
+@pytest.fixture
+def dataset(pushed: Workspace) -> Workspace:
+    """Its composing output is a real dataset; it is recorded, but not pushed."""
+    shutil.rmtree(pushed.composing)
+    commit_dataset(pushed.composing)
+    versions.record(pushed, ["composing"])
+    return pushed
+
+
+def test_a_shard_that_was_harmed_before_it_was_recorded_is_not_pushed(dataset: Workspace) -> None:
+    whole = (dataset.composing / DATASET_SHARD).read_bytes()
+    versions.push(dataset)
+    flip(dataset.composing / DATASET_SHARD)
+    os.utime(dataset.composing / DATASET_SHARD)
+    versions.record(dataset, ["composing"])
+    there = len(list(remote(dataset).rglob("*")))
+    with pytest.raises(Unavailable, match=f"data/composing: .*{DATASET_SHARD}: its content .*musegen prepare --mend"):
+        versions.push(dataset)
+    (dataset.composing / DATASET_SHARD).write_bytes(whole)  # repaired, but not recorded: what is pushed is harmed
+    with pytest.raises(Unavailable, match=DATASET_SHARD):
+        versions.push(dataset)
+    assert len(list(remote(dataset).rglob("*"))) == there
+    versions.record(dataset, ["composing"])
+    assert versions.push(dataset) == Pushed(0, 0, ())
+
+
+def test_a_push_with_nothing_new_reads_no_shard(dataset: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    verify = reader.verify
+    monkeypatch.setattr(reader, "verify", lambda place: read.append(place) or verify(place))
+    for count in (1, 1):
+        versions.push(dataset)
+        assert len(read) == count
+    (dataset.hidden / "datasets_checked.json").write_text("[1]")
+    versions.push(dataset)
+    assert len(read) == 2
+    assert not any(path.is_symlink() for path in dataset.root.rglob("*"))
+
+
+def test_shards_that_lie_elsewhere_are_checked_there_before_their_pointer_is_pushed(
+    dataset: Workspace, bucket: str
+) -> None:
+    there = f"{bucket}/pushed"
+    elsewhere.point(dataset.composing, Store.at(there), commit_dataset(there))
+    versions.record(dataset, ["composing"])
+    whole = Store.at(there).read_bytes(DATASET_SHARD)
+    Store.at(there).write_bytes(DATASET_SHARD, whole[:-1] + b"?")
+    with pytest.raises(Unavailable, match=DATASET_SHARD):
+        versions.push(dataset)
+    Store.at(there).write_bytes(DATASET_SHARD, whole)
+    manifest.commit(there, Manifest(()))
+    with pytest.raises(Unavailable, match="are recorded; prepare again"):
+        versions.push(dataset)
+    commit_dataset(there)
+    assert versions.push(dataset).sent == 2
 
 
 class Bucket:

@@ -302,9 +302,15 @@ def test_a_file_that_changed_behind_its_time_is_found(recorded: Workspace) -> No
     assert "shard-1" in versions.check_workspace(recorded)[0]
 
 
-def test_without_dvc_or_for_a_stage_that_is_none_it_is_unavailable(project: Workspace, tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="not found"):
-        versions.changes(project, "no such stage")
+def test_a_stage_that_an_older_workspace_lacks_is_to_be_taken_from_a_fresh_one(recorded: Workspace) -> None:
+    for ask in (versions.changes, lambda workspace, stage: versions.record(workspace, [stage])):
+        with pytest.raises(
+            BadParams, match=r"dvc\.yaml: it lacks a stage \(.*listening.*musegen init.*copy its dvc.yaml"
+        ):
+            ask(recorded, "listening")
+
+
+def test_without_dvc_it_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="DVC"):
         versions.changes(Workspace(tmp_path), "survey")
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -64,15 +64,20 @@ def shard_count(expected_bytes: float, settings: ShardSettings) -> int:
     return count
 
 
-def stale(plans: Sequence[ShardPlan], manifest: Manifest | None, place: Place) -> list[ShardPlan]:
-    """The shards that are not there yet, or were made from something else."""
+def stale(
+    plans: Sequence[ShardPlan], manifest: Manifest | None, place: Place, damaged: Collection[str] = ()
+) -> list[ShardPlan]:
+    """The shards that are not there yet, were cut short, were made from something else, or are among `damaged`."""
     made = {shard.path: shard for shard in manifest.shards} if manifest else {}
-    there = set(Store.at(place).list("")) if made else set()
-    return [
-        plan
-        for plan in plans
-        if plan.path not in made or made[plan.path].fingerprint != plan.fingerprint or plan.path not in there
-    ]
+    sizes = Store.at(place).sizes() if made else {}
+
+    def is_ready(plan: ShardPlan) -> bool:
+        shard = made.get(plan.path)
+        if shard is None or shard.path in damaged:
+            return False
+        return shard.fingerprint == plan.fingerprint and sizes.get(shard.path) == shard.size_bytes
+
+    return [plan for plan in plans if not is_ready(plan)]
 
 
 def _plan(path: str, rows: Sequence[CatalogueRow], recipe: Recipe, expected_bytes: float) -> ShardPlan:

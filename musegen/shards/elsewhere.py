@@ -9,10 +9,8 @@ from pathlib import Path
 
 from musegen.errors import BadInput
 from musegen.shards import manifest
-from musegen.shards.manifest import Manifest
+from musegen.shards.manifest import POINTER, Manifest
 from musegen.shards.store import FolderStore, Store
-
-POINTER = "elsewhere.json"
 
 
 def place_of(folder: Path) -> Store:
@@ -23,11 +21,14 @@ def place_of(folder: Path) -> Store:
 
 def point(folder: Path, place: Store, made: Manifest) -> None:
     """Say in `folder` that its dataset is `made` at `place`; one that lies in the folder itself goes."""
-    if place.is_local and Path(place.path) == folder:
+    if place.is_local and Path(place.path).resolve() == folder.resolve():
         (folder / POINTER).unlink(missing_ok=True)
         return
     text = json.dumps({"place": place.path, "data_sha256": made.data_sha256}, indent=1)
-    FolderStore(folder).write_bytes(POINTER, f"{text}\n".encode())
+    here = FolderStore(folder)
+    # By way of STAGING, which is emptied below: what a kill leaves of it is not recorded for good.
+    here.write_bytes(manifest.staged_path(POINTER), f"{text}\n".encode())
+    here.move(manifest.staged_path(POINTER), POINTER)
     (folder / manifest.MANIFEST).unlink(missing_ok=True)
     for inside in [*folder.glob("split=*"), folder / manifest.STAGING]:
         shutil.rmtree(inside, ignore_errors=True)

@@ -1,5 +1,6 @@
 """Which track a worker has under way, so that one that kills its worker is known to the worker that comes next."""
 
+import errno
 import json
 import os
 import time
@@ -19,6 +20,7 @@ from musegen.shards.store import Place, Store
 TRIES = 3
 """So many workers in a row may die of a track before it is given up."""
 _QUIET_SECONDS = 0.2
+_SIGN_SECONDS = 2.0
 _RECORD_BYTES = 4096  # a page, which the kernel writes whole whoever is killed
 
 
@@ -27,14 +29,17 @@ class Standing:
     """What a ledger says.
 
     `attempt` counts the workers that have opened it, `done` the tracks that the last of them is through with,
-    `under_way` is the one it has begun; `deaths`: track → how many workers in a row died of it before this one, 0 where
-    it got through at last.
+    `under_way` is the one it has begun, `signs` how many signs of life it has given meanwhile. `deaths`: track → how
+    many workers in a row died of it before this one, 0 where it got through at last; `stalls`: track → how many of them
+    had to be ended because it didn't go on.
     """
 
     attempt: int = 0
     done: int = 0
     under_way: str | None = None
     deaths: Mapping[str, int] = field(default_factory=dict)
+    stalls: Mapping[str, int] = field(default_factory=dict)
+    signs: int = 0
 
     @property
     def blamed(self) -> Mapping[str, int]:
@@ -58,18 +63,18 @@ class Ledger:
         self._fingerprint = fingerprint
         self.path = ledger_path(shard_path)
         self._written_at = 0.0
+        self._entered = False
         self._file: FileIO | None = None
 
     @cached_property
     def _standing(self) -> Standing:
         """What this worker has to say; at first, what the one before has left."""
         found = self.look()
-        return Standing(found.attempt + 1, 0, None, found.blamed)
+        return Standing(found.attempt + 1, 0, None, found.blamed, found.stalls)
 
     def __enter__(self) -> Self:
+        self._entered = True
         self._write(self._standing)
-        if self._store.is_local:
-            self._file = FileIO(Path(self._store.path) / self.path, "r+")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -79,8 +84,8 @@ class Ledger:
             if error is None:  # else, what went wrong first is what matters
                 raise
         finally:
-            if self._file is not None:
-                self._file.close()
+            self._entered = False
+            self._close()
 
     def begin(self, track: str) -> None:
         """Say that `track` is next; raises `Unavailable` where it can't be said."""
@@ -91,8 +96,16 @@ class Ledger:
         """The worker has survived `track`; it is told with the next `begin`, or at once if that was long ago."""
         deaths = self._standing.deaths
         deaths = {**deaths, track: 0} if track in deaths else deaths
-        self._standing = replace(self._standing, done=self._standing.done + 1, under_way=None, deaths=deaths)
+        stalls = {each: count for each, count in self._standing.stalls.items() if each != track}
+        done = self._standing.done + 1
+        self._standing = replace(self._standing, done=done, under_way=None, deaths=deaths, stalls=stalls)
         if time.monotonic() - self._written_at > _QUIET_SECONDS:
+            self._write(self._standing)
+
+    def go_on(self) -> None:
+        """A sign of life in the middle of a track, which is told if nothing else was for some seconds."""
+        self._standing = replace(self._standing, signs=self._standing.signs + 1)
+        if time.monotonic() - self._written_at > _SIGN_SECONDS:
             self._write(self._standing)
 
     def settle(self) -> None:
@@ -103,6 +116,10 @@ class Ledger:
     def blamed(self) -> Mapping[str, int]:
         """How many workers in a row died of each suspected track, when this ledger was used first and since."""
         return self._standing.deaths
+
+    def hung(self, track: str) -> bool:
+        """Whether a worker had to be ended because `track` didn't go on."""
+        return track in self._standing.stalls
 
     def progress(self) -> int:
         """How many tracks the worker of the shard is through with, as far as it has told."""
@@ -122,6 +139,13 @@ class Ledger:
         if found.under_way is not None:
             self._write(replace(found, under_way=None))
 
+    def stalled(self) -> None:
+        """The worker was ended because the track under way didn't go on; which is to blame, and that is the reason."""
+        found = self.look()
+        if found.under_way is not None:
+            count = found.stalls.get(found.under_way, 0) + 1
+            self._write(replace(found, stalls={**found.stalls, found.under_way: count}))
+
     def _write(self, standing: Standing) -> None:
         body = json.dumps({"fingerprint": self._fingerprint, "standing": asdict(standing)}).encode()
         self._written_at = time.monotonic()
@@ -132,13 +156,17 @@ class Ledger:
         try:
             self._overwrite(file, body.ljust(_RECORD_BYTES))
         except OSError as error:
-            raise Unavailable(f"{file}: it can't be written ({error}); free space, then run again") from error
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+            remedy = "free space" if full else "see to the folder, its disk and rights"
+            raise Unavailable(f"{file}: it can't be written ({error}); {remedy}, then run again") from error
 
     def _overwrite(self, file: Path, body: bytes) -> None:
         """In one go: a kill comes before it or after it. In place where that can be, which is by far the fastest."""
-        if self._file is not None and len(body) == _RECORD_BYTES:
+        in_place = len(body) == _RECORD_BYTES
+        if self._file is not None and in_place:
             os.pwrite(self._file.fileno(), body, 0)
             return
+        self._close()  # it is a handle of the file that is replaced here
         temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -148,6 +176,13 @@ class Ledger:
             with suppress(OSError):
                 temporary.unlink()
             raise
+        if self._entered and in_place:
+            self._file = FileIO(file, "r+")
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = None
 
 
 def ledger_path(shard_path: str) -> str:

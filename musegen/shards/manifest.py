@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,19 +12,25 @@ from musegen.shards.store import Place, Store
 
 MANIFEST = "manifest.json"
 STAGING = ".staging"
+POINTER = "elsewhere.json"
 _INTENT = "manifest.next.json"
 _VERSION = 2
 _REPAIR = "run `dvc checkout` or `musegen prepare`"
 
 
+class LostShard(Unavailable):
+    """A shard that was to be committed is not there; a new run makes it anew."""
+
+
 @dataclass(frozen=True)
 class TrackReject:
-    """A track that gave no rows, why in one word, and in words for people."""
+    """A track that gave no rows, why in one word, and in words for people; `fingerprint`: what was tried."""
 
     track: str
     name: str
     reason: str
     detail: str
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,10 +107,11 @@ def commit(place: Place, manifest: Manifest) -> None:
     """Make `manifest` what the dataset is; new shards wait complete in `STAGING`.
 
     The intent is written first, so that a kill at any point leaves either the old dataset, or one that `load` finishes.
-    Raises `Unavailable` where the disk refuses.
+    Raises `Unavailable` where the disk refuses, and, with the old dataset untouched, where a shard is not there.
     """
     store = Store.at(place)
     try:
+        _staged(store, manifest, _named(store))
         # By way of STAGING, with which what a kill leaves of it is discarded.
         store.write_bytes(staged_path(_INTENT), _to_bytes(manifest))
         store.move(staged_path(_INTENT), _INTENT)
@@ -137,9 +144,9 @@ def noted(store: Store, path: str) -> ShardEntry | None:
 
 
 def strangers(store: Store, manifest: Manifest) -> list[str]:
-    """Files among the shards that `manifest` does not name."""
-    named = {shard.path for shard in manifest.shards}
-    return [path for path in store.list() if path.startswith("split=") and path not in named]
+    """Files that nothing of a dataset whose manifest is `manifest` explains; hidden ones are the system's own."""
+    known = {MANIFEST, POINTER, _INTENT, *(shard.path for shard in manifest.shards)}
+    return [path for path in store.list() if path not in known and "/." not in f"/{path}"]
 
 
 def _finish_commit(store: Store) -> None:
@@ -148,16 +155,51 @@ def _finish_commit(store: Store) -> None:
         manifest = _read(store, _INTENT)
     except FileNotFoundError:
         return
-    waiting = frozenset(store.list(STAGING))
-    for shard in manifest.shards:
-        note = noted(store, shard.path) if staged_path(shard.path) in waiting else None
-        # A shard that is kept may have a stale one staged, by a run with other settings that was cut short.
-        if note is not None and note.sha256 == shard.sha256:
-            _move(store, staged_path(shard.path), shard.path)
+    try:
+        # What lacks in staging was moved by whoever was cut short, and was checked before the intent was written.
+        staged = _staged(store, manifest, {(shard.path, shard.sha256) for shard in manifest.shards})
+    except LostShard:
+        store.delete(_INTENT)  # it can never be carried out
+        raise
+    for shard in staged:
+        _move(store, staged_path(shard.path), shard.path)
     for stranger in strangers(store, manifest):
-        store.delete(stranger)
+        if stranger.startswith("split="):  # what else lies there is not ours to delete
+            store.delete(stranger)
     discard_staged(store)
     _move(store, _INTENT, MANIFEST)
+
+
+def _staged(store: Store, manifest: Manifest, kept: Collection[tuple[str, str]]) -> list[ShardEntry]:
+    """The shards of `manifest` that wait staged; the others have to be in place, and among `kept`, by path and hash.
+
+    Raises `LostShard` where one is neither. A shard that is kept may have a stale one staged, by a run with other
+    settings that was cut short.
+    """
+    sizes = store.sizes(STAGING)
+    staged = [
+        shard
+        for shard in manifest.shards
+        if sizes.get(staged_path(shard.path)) == shard.size_bytes
+        if (note := noted(store, shard.path)) is not None and note.sha256 == shard.sha256
+    ]
+    waiting = {shard.path for shard in staged}
+    sizes = store.sizes()  # looked up last: whoever finishes the same commit has moved there what was staged before
+    for shard in manifest.shards:
+        in_place = sizes.get(shard.path) == shard.size_bytes and (shard.path, shard.sha256) in kept
+        if shard.path not in waiting and not in_place:
+            words = "it is not there any more; another run has touched this dataset; run again"
+            raise LostShard(f"{store.describe(shard.path)}: {words}")
+    return staged
+
+
+def _named(store: Store) -> set[tuple[str, str]]:
+    """Paths and hashes of the shards that are committed, or are being."""
+    found: set[tuple[str, str]] = set()
+    for path in (MANIFEST, _INTENT):
+        with suppress(FileNotFoundError, BadInput):
+            found.update((shard.path, shard.sha256) for shard in _read(store, path).shards)
+    return found
 
 
 def _move(store: Store, source: str, target: str) -> None:

@@ -1,7 +1,7 @@
 """Reading a committed dataset, and checking that it is what its manifest says."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 
 import pyarrow as pa
@@ -39,7 +39,8 @@ def stream(place: Place, split: str, columns: Sequence[str] | None = None) -> It
 class CommittedRows:
     """The rows of a committed shard by track, a row group in memory at a time; its hash is checked first.
 
-    `fingerprints`: track → what its rows were made from. Raises `BadInput` where the shard is missing or damaged.
+    `fingerprints`: track → what its rows were made from. Raises `BadInput` where the shard is missing or damaged. The
+    file stays open: a commit that falls between may put another in its place.
     """
 
     def __init__(self, place: Place, entry: ShardEntry) -> None:
@@ -47,7 +48,8 @@ class CommittedRows:
         self._spans: dict[str, list[tuple[int, int, int]]] = {}
         self._held: tuple[int, pa.Table] | None = None
         fingerprints: dict[str, str] = {}
-        with _opened(self._store, entry) as parquet:
+        self._file = _open(self._store, entry)
+        with _reading(self._store, entry, self._file) as parquet:
             for group in range(parquet.num_row_groups):
                 table = parquet.read_row_group(group, columns=["track", "fingerprint"])
                 tracks = table.column("track").to_pylist()
@@ -67,7 +69,7 @@ class CommittedRows:
     def _group(self, index: int) -> pa.Table:
         if self._held is None or self._held[0] != index:
             self._held = None
-            with _reading(self._store, self._entry) as parquet:
+            with _reading(self._store, self._entry, self._file) as parquet:
                 self._held = index, parquet.read_row_group(index, use_threads=False)
         return self._held[1]
 
@@ -83,37 +85,70 @@ def verify(place: Place) -> list[str]:
     return problems + [f"{path}: it is not in the manifest" for path in strangers(store, manifest)]
 
 
+def damaged(place: Place) -> list[str]:
+    """The committed shards that are missing or have another hash than the manifest says, by their paths; all are read.
+
+    Raises `BadInput` where there is no manifest, or a damaged one.
+    """
+    store = Store.at(place)
+    return [shard.path for shard in load(store).shards if _problem(store, shard)]
+
+
 @contextmanager
 def _opened(store: Store, shard: ShardEntry) -> Iterator[pq.ParquetFile]:
     """A shard whose hash was checked."""
-    problem = _problem(store, shard)
-    if problem:
-        raise BadInput(f"{store.describe(shard.path)}: {problem}; {_REPAIR}", "damaged")
-    with _reading(store, shard) as parquet:
+    with _open(store, shard) as file, _reading(store, shard, file) as parquet:
         yield parquet
 
 
-@contextmanager
-def _reading(store: Store, shard: ShardEntry) -> Iterator[pq.ParquetFile]:
-    """A shard whose pages are checked as they are read."""
+def _open(store: Store, shard: ShardEntry) -> pa.NativeFile:
+    """The file of a shard, its hash checked by the same handle that it is then read by."""
     try:
-        with (
-            store.open_input(shard.path) as file,
-            pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=not store.is_local) as parquet,
-        ):
+        file = store.open_input(shard.path)
+    except FileNotFoundError:
+        raise _wrong(store, shard, "it is missing") from None
+    problem = _unlike(store, shard, file)
+    if problem:
+        file.close()
+        raise _wrong(store, shard, problem)
+    return file
+
+
+@contextmanager
+def _reading(store: Store, shard: ShardEntry, file: pa.NativeFile) -> Iterator[pq.ParquetFile]:
+    """A shard whose pages are checked as they are read; its file stays open."""
+    try:
+        with pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=not store.is_local) as parquet:
             yield parquet
     except (OSError, pa.ArrowException) as error:
         name = store.describe(shard.path)
         if isinstance(error, OSError) and not store.is_local:  # its hash was right a moment ago: it is the network
             raise Unavailable(f"{name}: it can't be read ({error}); see to the connection, then run again") from error
-        raise BadInput(f"{name}: it can't be read ({error}); {_REPAIR}", "damaged") from error
+        raise _wrong(store, shard, f"it can't be read ({error})") from error
+
+
+def _wrong(store: Store, shard: ShardEntry, problem: str) -> BadInput:
+    """What to say of a shard that is not as it was committed: whether another commit has replaced it meanwhile."""
+    name = store.describe(shard.path)
+    with suppress(BadInput):
+        if (shard.path, shard.sha256) not in {(each.path, each.sha256) for each in load(store).shards}:
+            return BadInput(f"{name}: another run has committed meanwhile; begin again", "changed")
+    return BadInput(f"{name}: {problem}; {_REPAIR}", "damaged")
 
 
 def _problem(store: Store, shard: ShardEntry) -> str:
     try:
-        size_bytes = store.size(shard.path)
+        with store.open_input(shard.path) as file:
+            return _unlike(store, shard, file)
     except FileNotFoundError:
         return "it is missing"
+
+
+def _unlike(store: Store, shard: ShardEntry, file: pa.NativeFile) -> str:
+    """How the open file differs from what was committed; empty where it does not, and it is at its beginning again."""
+    size_bytes = file.size()
     if size_bytes != shard.size_bytes:
         return f"it has {size_bytes} bytes, not {shard.size_bytes}"
-    return "" if store.sha256(shard.path) == shard.sha256 else "its content is not what was committed"
+    is_same = store.sha256_of(file, shard.path) == shard.sha256
+    file.seek(0)
+    return "" if is_same else "its content is not what was committed"

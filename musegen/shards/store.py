@@ -10,14 +10,12 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
 from musegen.errors import BadParams, Unavailable
-
-_S3 = "s3:/"  # a `Path` keeps no more of it
+from musegen.shards.bucket import SCHEME, connect
 
 
 class Store(ABC):
@@ -30,15 +28,12 @@ class Store(ABC):
 
     @staticmethod
     def at(place: "Place") -> "Store":
-        """The store of a folder, of `s3://bucket/prefix`, or the store itself.
-
-        S3 is found by the usual variables: `AWS_ENDPOINT_URL` for another service than Amazon's, `AWS_REGION`, and
-        those of the credentials. Raises `BadParams` for an address that is none.
-        """
+        """The store of a folder, of `s3://bucket/prefix`, or the store itself; raises `BadParams` for what is none."""
         if isinstance(place, Store):
             return place
-        if str(place).startswith(_S3):
-            return _bucket(str(place))
+        if str(place).startswith(SCHEME):
+            filesystem, prefix = connect(str(place))
+            return RemoteStore(filesystem, prefix, f"s3://{prefix}")
         if "://" in str(place):
             raise BadParams(f"{place}: datasets lie in a folder or at s3://bucket/prefix; give one of these")
         return FolderStore(Path(place))
@@ -86,8 +81,12 @@ class Store(ABC):
         """Remove a folder with all in it; that it is not there is well too."""
 
     @abstractmethod
+    def sizes(self, path: str = "") -> dict[str, int]:
+        """Bytes of all files in a folder of it and below, sorted; named as everywhere, not from that folder on."""
+
     def list(self, path: str = "") -> tuple[str, ...]:
-        """All files in a folder of it and below, sorted; named as everywhere, not from that folder on."""
+        """The names of the same files."""
+        return tuple(self.sizes(path))
 
     def exists(self, path: str) -> bool:
         """Whether there is such a file."""
@@ -105,8 +104,13 @@ class Store(ABC):
 
     def sha256(self, path: str) -> str:
         """Hash of the content of a file, a block at a time."""
+        with self.open_input(path) as stream:
+            return self.sha256_of(stream, path)
+
+    def sha256_of(self, stream: pa.NativeFile, path: str) -> str:
+        """The same of a file that is open, from where it is read on to its end."""
         digest = hashlib.sha256()
-        with self.open_input(path) as stream, self.doing("read", path):
+        with self.doing("read", path):
             while block := stream.read_buffer(self.block_bytes):
                 digest.update(block)
         return digest.hexdigest()
@@ -169,7 +173,8 @@ class FolderStore(Store):
         except BaseException:
             with suppress(OSError):
                 stream.close()
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # what went wrong first is what is told
+                temporary.unlink(missing_ok=True)
             raise
 
     def write_bytes(self, path: str, content: bytes) -> None:
@@ -190,9 +195,14 @@ class FolderStore(Store):
     def delete_below(self, path: str) -> None:
         shutil.rmtree(self.folder / path, ignore_errors=True)
 
-    def list(self, path: str = "") -> tuple[str, ...]:
+    def sizes(self, path: str = "") -> dict[str, int]:
         files = (Path(folder, name) for folder, _, names in os.walk(self.folder / path) for name in names)
-        return tuple(sorted(file.relative_to(self.folder).as_posix() for file in files))
+        found = {}
+        for file in files:
+            name = file.relative_to(self.folder).as_posix()
+            with suppress(FileNotFoundError):  # it has gone meanwhile
+                found[name] = self.size(name)
+        return dict(sorted(found.items()))
 
 
 @dataclass(frozen=True)
@@ -256,12 +266,12 @@ class RemoteStore(Store):
         with self.doing("deleted", path), suppress(FileNotFoundError):
             self.filesystem.delete_dir(self._at(path))
 
-    def list(self, path: str = "") -> tuple[str, ...]:
+    def sizes(self, path: str = "") -> dict[str, int]:
         everything = pafs.FileSelector(self._at(path), allow_not_found=True, recursive=True)
         with self.doing("read", path):
             found = self.filesystem.get_file_info(everything)
-        files = [each.path for each in found if each.type == pafs.FileType.File]
-        return tuple(sorted(file.removeprefix(f"{self.prefix}/") for file in files))
+        files = {each.path: int(each.size) for each in found if each.type == pafs.FileType.File}
+        return {path.removeprefix(f"{self.prefix}/"): size for path, size in sorted(files.items())}
 
     def _at(self, path: str) -> str:
         return f"{self.prefix}/{path}".rstrip("/")
@@ -274,21 +284,6 @@ class RemoteStore(Store):
     def _make_parent(self, path: str) -> None:
         if not isinstance(self.filesystem, pafs.S3FileSystem):  # there, a folder is but a part of the name
             self.filesystem.create_dir(self._at(path).rpartition("/")[0], recursive=True)
-
-
-def _bucket(address: str) -> RemoteStore:
-    prefix = address.removeprefix(_S3).strip("/")
-    if not prefix:
-        raise BadParams(f"{address}: it names no bucket; write s3://bucket/prefix")
-    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    service = {"endpoint_override": endpoint.netloc + endpoint.path.rstrip("/"), "scheme": endpoint.scheme}
-    try:
-        region = region or ("us-east-1" if endpoint.netloc else pafs.resolve_s3_region(prefix.partition("/")[0]))
-        found = pafs.S3FileSystem(region=region, connect_timeout=10.0, **(service if endpoint.netloc else {}))
-        return RemoteStore(found, prefix, f"s3://{prefix}")
-    except (OSError, pa.ArrowException) as error:
-        raise Unavailable(f"{address}: it can't be found ({error}); see to AWS_REGION and the network") from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -84,11 +84,12 @@ class ShardWriter:
 
     def add(self, table: pa.Table) -> None:
         """Rows, which follow those that are there already; tracks in order of their ids."""
+        if not table.schema.equals(self._schema, check_metadata=True):
+            columns = [table.column(field.name).cast(field.type) for field in self._schema]
+            table = pa.Table.from_arrays(columns, schema=self._schema)
         for batch in table.to_batches():
-            columns = [batch.column(field.name).cast(field.type) for field in self._schema]
-            ours = pa.RecordBatch.from_arrays(columns, schema=self._schema)
-            self._added.append(_own(ours))
-            self._added_bytes += ours.nbytes
+            self._added.append(_own(batch))
+            self._added_bytes += batch.nbytes
         if self._added_bytes >= self._row_group_bytes // _HELPINGS:
             self._take_in()
 

@@ -7,6 +7,7 @@ session.py  one visit to DVC: waits for locks, clears what killed commands left,
 leftovers.py  what a killed DVC command leaves in its file of locks
 objects.py  which objects dvc.lock names, and whether a copy of one is right
 remote.py   push and check_remote: what the remote holds is read back
+datasets.py  refuses to push a dataset that is not what its manifest says
 checked.py  remembers which objects of the remote were read back
 pulling.py  pull and check_workspace: what lies in the workspace is what dvc.lock says
 """

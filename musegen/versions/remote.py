@@ -18,6 +18,7 @@ from dvc.repo import Repo
 
 from musegen.errors import MusegenError, Unavailable
 from musegen.versions.checked import Checked, stamp
+from musegen.versions.datasets import refuse_damaged
 from musegen.versions.objects import Recorded, contents, is_right, lies_right, named, outputs, several
 from musegen.versions.session import visit
 from musegen.workspace import Workspace
@@ -38,7 +39,8 @@ class Pushed:
 def push(workspace: Workspace) -> Pushed:
     """Send what the remote lacks; afterwards every object that dvc.lock names is in the remote, and is right.
 
-    Raises `Unavailable`, naming the files, where that is not so and nothing here is fit to be sent again.
+    Raises `Unavailable`, naming the files, where that is not so and nothing here is fit to be sent again; and, with
+    nothing sent, where a recorded dataset is not what its own manifest says.
     """
     return visit(workspace, partial(_push, workspace))
 
@@ -60,6 +62,7 @@ def check_remote(workspace: Workspace, read_all: bool) -> list[str]:
 def _push(workspace: Workspace, repo: Repo) -> Pushed:
     holding = _Holding(workspace, repo)
     holding.ready_lists()
+    refuse_damaged(workspace, repo, _mend_cache)
     sent = int(repo.push())
     named_here = holding.named()
     wrong = holding.wrong(named_here)

@@ -13,9 +13,10 @@ from dvc.fs import LocalFileSystem
 from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.rwlock import RWLockFileCorruptedError, RWLockFileFormatError
+from dvc.stage.exceptions import StageNotFound
 from dvc_objects.errors import ObjectFormatError
 
-from musegen.errors import Unavailable
+from musegen.errors import BadParams, Unavailable
 from musegen.versions.leftovers import clear
 from musegen.workspace import Workspace
 
@@ -56,7 +57,7 @@ def quieten() -> None:
 def visit(workspace: Workspace, work: Callable[[Repo], Result]) -> Result:
     """What `work` returns; it is done again, for up to `PATIENCE_SECONDS`, while another command holds DVC's locks.
 
-    Raises `Unavailable` for all that DVC can not do.
+    Raises `BadParams` where dvc.yaml lacks a stage, `Unavailable` for all else that DVC can not do.
     """
     quieten()
     until = time.monotonic() + PATIENCE_SECONDS
@@ -78,6 +79,11 @@ def _explained(root: Path) -> Iterator[None]:
         yield
     except LockError as error:
         raise Unavailable(f"{root}: another DVC command holds the lock; wait for it, or stop it") from error
+    except StageNotFound as error:
+        raise BadParams(
+            f"{root / 'dvc.yaml'}: it lacks a stage ({error}), as one of an earlier musegen does; "
+            "make a fresh workspace with `musegen init` in another folder, and copy its dvc.yaml here"
+        ) from error
     except CheckoutError as error:
         raise Unavailable(f"{root}: the remote lacks recorded data ({error}); push it from where it is") from error
     except UploadError as error:

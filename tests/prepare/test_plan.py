@@ -56,14 +56,25 @@ def test_a_change_of_one_track_changes_its_shard_alone(rows: list[CatalogueRow],
     assert {shard.path for shard in before if after[shard.path] != shard.fingerprint} == {mine}
 
 
-def test_another_layout_or_setting_changes_every_shard(rows: list[CatalogueRow]) -> None:
+def test_another_layout_or_setting_changes_every_shard_that_it_concerns(rows: list[CatalogueRow]) -> None:
     before = fingerprints(planned(rows))
-    for some, settings in (
-        ([replace(row, layout="pop909") for row in rows], SETTINGS),
-        (rows, SETTINGS.model_copy(update={"variants": 6})),
-        (rows, SETTINGS.model_copy(update={"augmentations": (Tempo(),)})),
+    for some, settings, splits in (
+        ([replace(row, layout="pop909") for row in rows], SETTINGS, {"train", "valid", "test"}),
+        (rows, SETTINGS.model_copy(update={"longest_bars": 3}), {"train", "valid", "test"}),
+        (rows, SETTINGS.model_copy(update={"variants": 6}), {"train"}),
+        (rows, SETTINGS.model_copy(update={"augmentations": (Tempo(),)}), {"train"}),
     ):
-        assert not set(before.items()) & set(fingerprints(planned(some, settings)).items())
+        after = fingerprints(planned(some, settings))
+        assert all((after[path] != before[path]) == (path.split("/")[0][6:] in splits) for path in before)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("style", "polka"), ("bpm", 90.0), ("key", "D"), ("misfits", '["beats"]')]
+)
+def test_what_the_survey_decides_otherwise_makes_the_rows_anew(
+    rows: list[CatalogueRow], column: str, value: object
+) -> None:
+    assert replace(rows[0], **{column: value}).fingerprint() != rows[0].fingerprint()
 
 
 def test_into_how_many_shards_they_fall_does_not_change_the_rows(rows: list[CatalogueRow]) -> None:
@@ -90,10 +101,13 @@ def test_only_what_is_missing_or_made_from_something_else_is_stale(rows: list[Ca
     assert stale(plans, None, tmp_path) == plans
     for shard in plans:
         (tmp_path / shard.path).parent.mkdir(exist_ok=True)
-        (tmp_path / shard.path).touch()
-    made = Manifest(tuple(ShardEntry(p.path, "train", p.fingerprint, "", 0, 1, 1, {}) for p in plans))
+        (tmp_path / shard.path).write_bytes(b"four")
+    made = Manifest(tuple(ShardEntry(p.path, "train", p.fingerprint, "", 4, 1, 1, {}) for p in plans))
     assert stale(plans, made, tmp_path) == []
     (tmp_path / plans[0].path).unlink()
     other = [replace(plans[-1], fingerprint="another")]
     assert stale([*plans[:-1], *other], made, tmp_path) == [plans[0], *other]
+    (tmp_path / plans[1].path).write_bytes(b"cut")
+    assert stale(plans, made, tmp_path) == plans[:2]
+    assert stale(plans, made, tmp_path, damaged=[plans[2].path, "another's"]) == plans[:3]
     assert not (tmp_path / manifest.MANIFEST).exists()

@@ -125,6 +125,49 @@ def test_a_ledger_that_has_grown_long_is_as_good(store: Store) -> None:
     assert [count for _, count in sorted(Ledger(store, SHARD).blamed().items())] == [0] * 20 + [1] * 130
 
 
+def test_records_that_grow_beyond_a_page_and_shrink_again_are_all_told(store: Store) -> None:
+    long = "x" * 200
+    for number in range(120):
+        killed_at(store, f"{number:032x}")
+        with Ledger(store, SHARD) as ours:
+            for track in (long, "short", long):
+                ours.begin(track)
+                assert Ledger(store, SHARD).look().under_way == track
+                ours.done(track)
+            ours.settle()
+            assert Ledger(store, SHARD).look().under_way is None
+    assert set(Ledger(store, SHARD).blamed().values()) == {1} and len(Ledger(store, SHARD).blamed()) == 120
+
+
+def test_signs_of_life_in_a_long_track_are_told_but_not_all(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Ledger(store, SHARD) as ours:
+        ours.begin("a")
+        before = Ledger(store, SHARD).look()
+        ours.go_on()
+        assert Ledger(store, SHARD).look() == before
+        monkeypatch.setattr(ledger, "_SIGN_SECONDS", 0.0)
+        ours.go_on()
+        assert Ledger(store, SHARD).look() == Standing(attempt=1, under_way="a", signs=2)
+
+
+def test_a_track_that_did_not_go_on_is_told_from_one_that_killed_its_worker(store: Store) -> None:
+    killed_at(store, "a")
+    killed_at(store, "b")
+    Ledger(store, SHARD).stalled()
+    after = Ledger(store, SHARD)
+    assert dict(after.blamed()) == {"a": 1, "b": 1}
+    assert (after.hung("a"), after.hung("b")) == (False, True)
+    with Ledger(store, SHARD) as ours:
+        ours.begin("b")
+        ours.done("b")
+    assert not Ledger(store, SHARD).hung("b")
+
+
+def test_where_no_track_is_under_way_none_has_stalled(store: Store) -> None:
+    Ledger(store, SHARD).stalled()
+    assert Ledger(store, SHARD).look() == Standing()
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"7", b"\xff", b'{"fingerprint": "", "standing": 3}',
                                      b'{"fingerprint": "", "standing": {"other": 1}}'])  # fmt: skip
 def test_a_damaged_ledger_is_as_good_as_none(store: Store, content: bytes) -> None:
@@ -151,6 +194,14 @@ def test_a_full_disk_is_unavailable_and_leaves_no_half_ledger(tmp_path: Path, mo
         killed_at(store, "b")
     assert dict(Ledger(store, SHARD).blamed()) == {"a": 1}
     assert [path for path in store.list() if path.endswith(".tmp")] == []
+
+
+def test_a_path_that_cannot_be_is_no_matter_of_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / STAGING).write_bytes(b"")
+    monkeypatch.setattr(Ledger, "look", lambda ledger: Standing())
+    with pytest.raises(Unavailable, match="see to the folder") as caught:
+        killed_at(FolderStore(tmp_path), "a")
+    assert "space" not in str(caught.value)
 
 
 def test_a_real_kill_at_any_moment_leaves_a_ledger_that_can_be_read(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from musegen.errors import BadInput, Unavailable
 from musegen.shards import manifest, reader, writer
 from musegen.shards.manifest import MANIFEST, STAGING, Manifest, ShardEntry, TrackReject
 from musegen.shards.schema import SCHEMA, Example, from_table, to_table
+from musegen.shards.store import Store
 
 PATHS = ("split=test/shard-00000-of-00002.parquet", "split=train/shard-00000-of-00002.parquet",
          "split=train/shard-00001-of-00002.parquet", "split=valid/shard-00001-of-00002.parquet")  # fmt: skip
@@ -264,6 +265,93 @@ def test_a_shard_that_the_manifest_no_longer_names_is_removed(tmp_path: Path) ->
     assert reader.verify(tmp_path) == []
 
 
+def other_run_discards(folder: Path, new: Manifest) -> None:
+    manifest.discard_staged(folder)
+
+
+def other_run_stages(folder: Path, new: Manifest) -> None:
+    writer.write(folder, new.shards[0].path, [example("a")], "of a zombie")
+
+
+def shard_is_cut(folder: Path, new: Manifest) -> None:
+    (folder / STAGING / new.shards[-1].path).write_bytes(b"cut")
+
+
+def shard_is_lost(folder: Path, new: Manifest) -> None:
+    (folder / new.shards[1].path).unlink()
+    (folder / STAGING / new.shards[1].path).unlink()
+
+
+@pytest.mark.parametrize("mishap", [other_run_discards, other_run_stages, shard_is_cut, shard_is_lost])
+def test_a_commit_of_shards_that_are_not_there_changes_nothing(
+    tmp_path: Path, mishap: Callable[[Path, Manifest], None]
+) -> None:
+    old = committed(tmp_path)
+    new = stage(tmp_path, edition="another")
+    mishap(tmp_path, new)
+    before = contents(tmp_path)
+    with pytest.raises(Unavailable, match=r"split=\S+: it is not there any more; another run .*; run again"):
+        manifest.commit(tmp_path, new)
+    assert contents(tmp_path) == before
+    assert manifest.load(tmp_path) == old
+
+
+def test_an_intent_whose_shards_were_discarded_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(store: Store) -> None:
+        raise Killed
+
+    old = committed(tmp_path)
+    new = stage(tmp_path, edition="another and larger one")
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(manifest, "_finish_commit", die)
+        manifest.commit(tmp_path, new)
+    manifest.discard_staged(tmp_path)
+    with pytest.raises(Unavailable, match="another run has touched this dataset; run again"):
+        manifest.load(tmp_path)
+    assert manifest.load(tmp_path) == old and reader.verify(tmp_path) == []
+
+
+def test_what_is_not_ours_stays_in_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    committed(tmp_path)
+    committed(tmp_path, "another")
+    assert reader.verify(tmp_path) == ["notes.txt: it is not in the manifest"]
+
+
+def test_a_commit_meanwhile_is_told_from_damage(tmp_path: Path) -> None:
+    old = committed(tmp_path)
+    batches = reader.stream(tmp_path, "train")
+    first = next(batches)
+    held = reader.CommittedRows(tmp_path, old.shards[0])
+    committed(tmp_path, "another", PATHS[1:])
+    for read in (
+        lambda: list(batches),
+        lambda: reader.read_shard(tmp_path, old.shards[1]),
+        lambda: reader.CommittedRows(tmp_path, old.shards[0]),
+    ):
+        with pytest.raises(BadInput, match="another run has committed meanwhile; begin again") as caught:
+            read()
+        assert caught.value.reason == "changed"
+    assert first.column("track")[0].as_py() == "30"
+    assert [len(table) for track in held.fingerprints for table in held.tables(track)] == [2, 2, 2]  # as it was
+
+
+def test_what_is_hashed_is_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = committed(tmp_path)
+    hashed = Store.sha256_of
+
+    def commit_after(store: Store, stream: object, path: str) -> str:
+        found = hashed(store, stream, path)
+        if manifest.load(store) == old:
+            with monkeypatch.context() as patch:
+                patch.setattr(Store, "sha256_of", hashed)
+                committed(tmp_path, "another")
+        return found
+
+    monkeypatch.setattr(Store, "sha256_of", commit_after)
+    assert [row.track for row in reader.read_shard(tmp_path, old.shards[0])] == ["30", "30", "31", "31", "32", "32"]
+
+
 def test_a_shard_that_is_kept_is_not_replaced_by_a_stale_one_that_waits(tmp_path: Path) -> None:
     old = committed(tmp_path)
     stage(tmp_path, edition="a run with other settings, that was killed")
@@ -283,7 +371,7 @@ def test_a_manifest_of_an_earlier_musegen_is_outdated_not_damaged(tmp_path: Path
 
 
 def test_rejects_are_kept_with_their_shard(tmp_path: Path) -> None:
-    late, early = (TrackReject(track, f"jig/{track}", "truncated", "“é” ends early") for track in ("b", "a"))
+    late, early = (TrackReject(track, f"jig/{track}", "truncated", "“é” ends early", f"of {track}") for track in "ba")
     with writer.ShardWriter(tmp_path, PATHS[0], SCHEMA, "f", writer.composing_totals) as shard:
         shard.reject(late)
         shard.reject(early)

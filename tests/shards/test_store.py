@@ -86,6 +86,23 @@ def test_a_writing_that_fails_leaves_nothing_and_hides_nothing(store: Store, mis
     assert store.list() == ()
 
 
+def test_a_leftover_that_can_not_be_removed_hides_no_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError("no")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(Unavailable, match="free space, then run again"):
+        Store.at(tmp_path).write_bytes("a", b"content")
+
+
+def test_sizes_of_files_are_told_with_their_names(store: Store) -> None:
+    for path, content in (("split=a/1", b"one"), ("split=a.b", b""), ("top", b"content")):
+        store.write_bytes(path, content)
+    assert store.sizes() == {"split=a.b": 0, "split=a/1": 3, "top": 7} and list(store.sizes()) == list(store.list())
+    assert store.sizes("split=a") == {"split=a/1": 3} and store.sizes("nowhere") == {}
+
+
 def test_moving_replaces_and_may_be_done_again(store: Store) -> None:
     store.write_bytes("staged/a", b"new")
     store.write_bytes("kept/a", b"old")
@@ -141,9 +158,12 @@ def test_damage_and_strangers_are_noticed_anywhere(store: Store) -> None:
     content[100] ^= 4
     store.write_bytes(PATHS[0], bytes(content))
     store.delete(PATHS[1])
-    store.write_bytes("split=train/stranger", b"")
-    flipped, missing, strange = reader.verify(store)
-    assert "its content" in flipped and "it is missing" in missing and "not in the manifest" in strange
+    for path in ("split=train/stranger", "elsewhere.json.0123.tmp", f"{STAGING}/ours", "elsewhere.json"):
+        store.write_bytes(path, b"")
+    flipped, missing, *strange = reader.verify(store)
+    assert "its content" in flipped and "it is missing" in missing
+    assert strange == [f"{p}: it is not in the manifest" for p in ("elsewhere.json.0123.tmp", "split=train/stranger")]
+    assert reader.damaged(store) == list(PATHS)
     for shard in made.shards:
         with pytest.raises(BadInput, match="dvc checkout"):
             reader.CommittedRows(store, shard)
