@@ -28,17 +28,20 @@ class PreparedCorpus:
 
 
 @flow(name="prepare-corpus")
-def prepare_corpus(record: bool = True) -> PreparedCorpus:
-    """Survey the corpus, make what is stale of the datasets, and record each stage that changed."""
+def prepare_corpus(record: bool = True, mend: bool = False) -> PreparedCorpus:
+    """Survey the corpus, make what is stale of the datasets, and record each stage that changed.
+
+    With `mend` shards that are damaged are made again, and tracks that were left out are tried again.
+    """
     workspace = Workspace.current().checked()
     params = load(workspace.params)
     if record:
         versions.start(workspace)
     found = corpus.survey_corpus(workspace, params)
     _record(workspace, "survey", record)
-    listening = corpus.make_listening(workspace, params)
+    listening = corpus.make_listening(workspace, params, mend)
     _record(workspace, "listening", record)
-    composing = corpus.make_composing(workspace, params)
+    composing = corpus.make_composing(workspace, params, mend)
     _record(workspace, "composing", record)
     return PreparedCorpus(found, listening, composing)
 

@@ -94,13 +94,17 @@ def survey(
 
 
 @app.command()
-def prepare() -> None:
+def prepare(
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Make damaged shards again, and try again what was left out.")
+    ] = False,
+) -> None:
     """Corpus to catalogue to Parquet shards, recorded by DVC."""
     _open_workspace()
     from flows.prepare import prepare_corpus
     from musegen.stages import dataset_report
 
-    done = prepare_corpus()
+    done = prepare_corpus(mend=mend)
     say.print(f"{len(done.survey.rows)} tracks")
     for name, dataset in (("listening", done.listening), ("composing", done.composing)):
         say.print(_escaped(dataset_report.to_text(name, dataset)))

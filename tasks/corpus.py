@@ -25,20 +25,20 @@ def survey_corpus(workspace: Workspace, params: Params) -> Survey:
 
 
 @step("make-listening-shards")
-def make_listening(workspace: Workspace, params: Params) -> Dataset:
+def make_listening(workspace: Workspace, params: Params, mend: bool = False) -> Dataset:
     """Stale shards are made on Ray, then committed; what that took becomes an artifact."""
     with shown("listening", "tracks") as tell:
-        made = corpus.make_listening(workspace, params, tell)
+        made = corpus.make_listening(workspace, params, tell, mend)
     text = dataset_report.to_markdown("listening", made)
     create_markdown_artifact(text, key="listening-report", description="The listening dataset")
     return made
 
 
 @step("make-composing-shards")
-def make_composing(workspace: Workspace, params: Params) -> Dataset:
+def make_composing(workspace: Workspace, params: Params, mend: bool = False) -> Dataset:
     """The same for the composing dataset."""
     with shown("composing", "tracks") as tell:
-        made = corpus.make_composing(workspace, params, tell)
+        made = corpus.make_composing(workspace, params, tell, mend)
     text = dataset_report.to_markdown("composing", made)
     create_markdown_artifact(text, key="composing-report", description="The composing dataset")
     return made

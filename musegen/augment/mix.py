@@ -12,6 +12,7 @@ from musegen.audio import Audio
 from musegen.augment.base import Effect, SoundAugmentation, Sounds
 from musegen.augment.sounds import recalled
 from musegen.change import Change
+from musegen.errors import BadInput
 from musegen.labels import Labels
 
 _MOST_DECIBELS = 60.0
@@ -56,19 +57,24 @@ class Mix(SoundAugmentation):
         return self
 
     def draw(self, audio: Audio, labels: Labels, sounds: Sounds, random: np.random.Generator) -> Mixed | None:
-        """One of the others, a place in it and a ratio, all uniform; None where there is nobody else, or silence here
-        or at that place. Raises `BadInput` where the other cannot be read."""
+        """One of the others, a place in it and a ratio, all uniform; None where there is nobody else, silence here or
+        at that place, or the other can't be decoded, which is not this track's fault. Raises `BadInput` (changed) where
+        the other is not the one that was surveyed."""
         key, place = int(random.integers(2**63)), random.random()
         decibels = round(random.uniform(self.least_decibels, self.most_decibels), 4)
         names = sounds.others()
         if not names or not audio.samples.any():
             return None
         name = chosen(names, key)
-        other = sounds.read(name, audio.rate)
+        try:
+            other, head = sounds.read(name, audio.rate), sounds.sha256(name)[:_HEAD]
+        except BadInput as error:
+            if error.reason == "changed":
+                raise
+            return None
         start_seconds = round(place * other.seconds, 4)
         if not _power(_looped(other, start_seconds, audio.samples.shape[1])):
             return None
-        head = sounds.sha256(name)[:_HEAD]
         return Mixed(name=name, sha256=head, start_seconds=start_seconds, decibels=decibels)
 
 

@@ -11,11 +11,11 @@ import ray
 from musegen.cluster.connect import cluster_cpus, connected
 from musegen.errors import BadInput, Unavailable
 from musegen.prepare import making
-from musegen.prepare.making import Costs, Made
+from musegen.prepare.making import Costs, Lasting, Made
 from musegen.prepare.plan import ShardPlan, stale
 from musegen.prepare.recipe import Recipe
-from musegen.shards import manifest
-from musegen.shards.ledger import TRIES, Ledger, Standing, ledger_path
+from musegen.shards import manifest, reader
+from musegen.shards.ledger import Ledger, Standing, ledger_path
 from musegen.shards.manifest import STAGING, Manifest
 from musegen.shards.store import Place, Store
 
@@ -47,12 +47,17 @@ def make_dataset(
     place: Place,
     on_progress: Tell = lambda done, total: None,
     stall_seconds: float = STALL_SECONDS,
+    on_start: Callable[[], None] = lambda: None,
+    mend: bool = False,
 ) -> Dataset:
-    """Bring the dataset at `place` to what `plans` ask for; `on_progress` hears of tracks, done and in all.
+    """Bring the dataset at `place` to what `plans` ask for; `on_progress` hears of tracks, done and in all,
+    `on_start` is called before any is made.
 
     Only stale shards are made; with none and nothing to drop, nothing is written and Ray is not started. The first
     error ends the run, and the old dataset stays. A worker that dies costs time alone, one that dies of a track again
-    and again makes a reject of it. Raises what `make_shard` raises, `Unavailable` where workers die of nothing known.
+    and again makes a reject of it. With `mend` every shard is read, what is damaged is made again, and rejects, else
+    tried again when their track changes, are tried. Raises what `make_shard` raises, `Unavailable` where workers die of
+    nothing known.
     """
     start = time.monotonic()
     store = Store.at(place)
@@ -60,18 +65,28 @@ def make_dataset(
         before = manifest.load(store)
     except BadInput:
         before = None  # there is none, or it is damaged: all is made anew
-    todo = stale(plans, before, store)
+    todo = _todo(plans, store, before, mend)
     kept = {shard.path: shard for shard in before.shards} if before else {}
     wanted = {plan.path for plan in plans}
     if before is not None and not todo and set(kept) == wanted:
         manifest.discard_staged(store)
         return Dataset(before, 0, Costs(), time.monotonic() - start)
-    made = _made(todo, recipe, store, before, on_progress, stall_seconds) if todo else []
+    if todo:
+        on_start()
+    made = _made(todo, recipe, store, before, on_progress, stall_seconds, mend) if todo else []
     entries = {path: shard for path, shard in kept.items() if path in wanted}
     entries.update({each.entry.path: each.entry for each in made})
     after = Manifest(tuple(entries[path] for path in sorted(entries)))
     manifest.commit(store, after)
     return Dataset(after, len(made), sum((each.costs for each in made), Costs()), time.monotonic() - start)
+
+
+def _todo(plans: Sequence[ShardPlan], store: Store, before: Manifest | None, mend: bool) -> list[ShardPlan]:
+    """The shards that are to be made; with `mend` those that are damaged or have rejects as well."""
+    if before is None or not mend:
+        return stale(plans, before, store)
+    unsound = {*reader.damaged(store), *(shard.path for shard in before.shards if shard.rejects)}
+    return stale(plans, before, store, unsound)
 
 
 def _made(
@@ -81,11 +96,12 @@ def _made(
     before: Manifest | None,
     on_progress: Tell,
     stall_seconds: float,
+    mend: bool,
 ) -> list[Made]:
     """All shards, staged."""
-    _pardon(plans, store)
+    _pardon(plans, store, mend)
     with connected():
-        run = _Run(plans, recipe, store, before, on_progress, stall_seconds)
+        run = _Run(plans, recipe, store, before, on_progress, stall_seconds, mend)
         try:
             while run.goes_on:
                 run.submit()
@@ -95,11 +111,14 @@ def _made(
     return run.made
 
 
-def _pardon(plans: Sequence[ShardPlan], store: Store) -> None:
-    """A run that ended as a whole did not die of a track."""
+def _pardon(plans: Sequence[ShardPlan], store: Store, mend: bool) -> None:
+    """A run that ended as a whole did not die of a track; with `mend`, nothing is held against any."""
     there = set(store.list(STAGING))
     for plan in plans:
-        if ledger_path(plan.path) in there:
+        path = ledger_path(plan.path)
+        if path in there and mend:
+            store.delete(path)
+        elif path in there:
             Ledger(store, plan.path, plan.fingerprint).pardon()
 
 
@@ -112,7 +131,7 @@ class _Shard:
     submitted: Standing = field(default_factory=Standing)
     standing: Standing = field(default_factory=Standing)
     told_at: float = 0.0
-    cpus: int = 1
+    stalled: bool = False
     deaths_of_nothing: int = 0
     failures: int = 0
 
@@ -148,11 +167,12 @@ class _Run:
         before: Manifest | None,
         on_progress: Tell,
         stall_seconds: float,
+        mend: bool,
     ) -> None:
         self.made: list[Made] = []
         self._store, self._on_progress, self._stall_seconds = store, on_progress, stall_seconds
-        self._task: Any = ray.remote(making.make_shard)
-        self._recipe, self._before = ray.put(recipe), ray.put(before)
+        self._task: Any = ray.remote(num_cpus=1, max_retries=0, retry_exceptions=False)(making.make_shard)
+        self._recipe, self._before, self._retry = ray.put(recipe), ray.put(before), mend
         self._waiting = [
             _Shard(plan, Ledger(store, plan.path, plan.fingerprint))
             for plan in sorted(plans, key=lambda plan: plan.expected_bytes)
@@ -172,9 +192,9 @@ class _Run:
         while self._waiting and len(self._running) < most:
             shard = self._waiting.pop()
             shard.submitted = shard.standing = shard.ledger.look()
-            shard.cpus = _cpus_for(shard)
-            task = self._task.options(num_cpus=shard.cpus, max_retries=0, retry_exceptions=False)
-            self._running[task.remote(shard.plan, self._recipe, self._store, self._before)] = shard
+            shard.stalled = False
+            task = self._task.remote(shard.plan, self._recipe, self._store, self._before, self._retry)
+            self._running[task] = shard
 
     def collect(self) -> None:
         """Take what is done, or what became of it, and tell the progress."""
@@ -207,11 +227,15 @@ class _Run:
         except ray.exceptions.RayTaskError as error:
             cause = error.cause if isinstance(error.cause, Exception) else error
             shard.failures += 1
-            if not isinstance(cause, OSError | Unavailable) or shard.failures > _TRIES:
+            passing = isinstance(cause, OSError | Unavailable) and not isinstance(cause, Lasting)
+            if not passing or shard.failures > _TRIES:
                 raise cause from None
             time.sleep(_WAIT_SECONDS * 2**shard.failures)
             self._waiting.append(shard)
         except ray.exceptions.RayError as error:
+            if shard.stalled:
+                with suppress(Unavailable):  # it is to blame in any case
+                    shard.ledger.stalled()
             shard.look()
             if not shard.begun or shard.standing.under_way is None:
                 shard.deaths_of_nothing += 1
@@ -221,33 +245,12 @@ class _Run:
             self._waiting.append(shard)
 
     def _look(self) -> None:
-        """Read all ledgers, which may take a tenth of the time, and end workers that have told nothing for long.
-
-        A shard that waits for a machine as large as none is any longer is taken back as well.
-        """
+        """Read all ledgers, which may take a tenth of the time, and end workers that have told nothing for long."""
         start = time.monotonic()
         for reference, shard in self._running.items():
             shard.look()
-            stalled = shard.begun and time.monotonic() - shard.told_at > self._stall_seconds
-            if stalled or (shard.cpus > 1 and not shard.begun and shard.cpus > _largest_cpus()):
+            if shard.begun and time.monotonic() - shard.told_at > self._stall_seconds:
+                shard.stalled = True
                 ray.cancel(reference, force=True)
         now = time.monotonic()
         self._look_at = now + max(_LOOK_SECONDS, (now - start) / _SHARE_OF_LOOKING)
-
-
-def _cpus_for(shard: _Shard) -> int:
-    """Processors for the next worker of a shard, and with them memory.
-
-    The more workers died of one of its tracks, the fewer others are beside it; the last has a machine to itself, so
-    that a track is not blamed for what its neighbours took.
-    """
-    tries = max((count for count in shard.submitted.blamed.values() if count < TRIES), default=0)
-    if not tries:
-        return 1
-    return _largest_cpus() if tries == TRIES - 1 else min(2**tries, _largest_cpus())
-
-
-def _largest_cpus() -> int:
-    """Processors of the largest machine of the cluster."""
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return max([1, *(int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"])])

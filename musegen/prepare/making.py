@@ -1,5 +1,6 @@
 """Making one shard: rows that are there already are taken over, the others made anew; who can't be made is told."""
 
+import errno
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,22 +11,21 @@ from typing import IO
 
 import pyarrow as pa
 
-from musegen.catalogue import CatalogueRow
 from musegen.clock import Clock
 from musegen.errors import BadInput, MusegenError, Unavailable
+from musegen.prepare.committed import Committed
 from musegen.prepare.plan import PlannedTrack, ShardPlan
 from musegen.prepare.recipe import Recipe
 from musegen.shards import writer
 from musegen.shards.ledger import TRIES, Ledger
 from musegen.shards.manifest import Manifest, ShardEntry, TrackReject
-from musegen.shards.reader import CommittedRows
 from musegen.shards.store import Place, Store
 from musegen.shards.writer import ShardWriter
 
 _IN_MEMORY_BYTES = 1 << 26
+_LASTING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES})
 _FEW_TRACKS = 3
 _MOST_WORDS = 300
-_SHARD_NAME = re.compile(r"/shard-(\d+)-of-(\d+)\.parquet$")
 _FOLDERS = re.compile(r"(?<=')/[^']*/|(?<![\w.~-])/(?:[^\s/'\":,]+/)+")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 _log = logging.getLogger(__name__)
@@ -64,46 +64,60 @@ class Made:
     costs: Costs
 
 
-def make_shard(plan: ShardPlan, recipe: Recipe, place: Place, before: Manifest | None) -> Made:
+class Lasting(Unavailable):
+    """What does not pass by itself: a full disk, rights that are missing, another version; somebody has to act."""
+
+
+def make_shard(plan: ShardPlan, recipe: Recipe, place: Place, before: Manifest | None, mend: bool = False) -> Made:
     """Stage a shard of the dataset at `place`; `commit` makes it visible. One that is staged already costs nothing.
 
     Rows of the dataset as it was (`before`) are taken over where their fingerprint is the one planned, whatever the
     number of its shards was: the bytes are the same as if all were made anew. A track that can't be prepared becomes a
-    reject of the shard. Raises `BadInput` (changed) where a file is not the one that was surveyed, `Unavailable` where
-    a disk or service fails, and what the first track raised if not one of many could be made: that is no file's fault.
+    reject of the shard; so does, without being tried, one that was a reject already, unless `mend`. Raises `BadInput`
+    (changed) where a file is not the one that was surveyed, `Unavailable` where a disk or service fails (`Lasting`
+    where trying again is of no use), and what the first track raised if not one of many could be made: that is no
+    file's fault.
     """
     store = Store.at(place)
-    ready = writer.staged(store, plan.path, plan.fingerprint)
-    return Made(ready, Costs()) if ready is not None else _Making(plan, recipe, store, before).made()
+    try:
+        with Ledger(store, plan.path, plan.fingerprint) as ledger:
+            ready = writer.staged(store, plan.path, plan.fingerprint)
+            if ready is not None and not (mend and ready.rejects):
+                return Made(ready, Costs())
+            return _Making(plan, recipe, store, Committed(store, before, plan.path, mend), ledger).made()
+    except (OSError, Unavailable) as error:
+        if _lasts(error):
+            raise Lasting(str(error)) from error
+        raise
 
 
 class _Making:
     """One shard on its way."""
 
-    def __init__(self, plan: ShardPlan, recipe: Recipe, store: Store, before: Manifest | None) -> None:
+    def __init__(self, plan: ShardPlan, recipe: Recipe, store: Store, committed: Committed, ledger: Ledger) -> None:
         self._plan = plan
         self._recipe = recipe
         self._store = store
         self._rows = plan.rows
-        self._committed = _Committed(store, before, plan.path)
+        self._committed = committed
+        self._ledger = ledger
         self._clock = Clock()
         self._failures: list[BaseException] = []
         self._rows_reused = self._tracks_made = 0
         self._sound_seconds = 0.0
 
     def made(self) -> Made:
-        plan, recipe = self._plan, self._recipe
+        plan, recipe, ledger = self._plan, self._recipe, self._ledger
         with (
-            Ledger(self._store, plan.path, plan.fingerprint) as ledger,
             ShardWriter(self._store, plan.path, recipe.schema, plan.fingerprint, recipe.totals) as shard,
             ExitStack() as at_the_end,
         ):
-            tried = self._try_suspects(ledger, at_the_end)
+            tried = self._try_suspects(at_the_end)
             for planned in plan.tracks:
                 if self._take_over(planned, shard):
                     ledger.done(planned.row.track)
                 else:
-                    self._add(tried.get(planned.row.track) or self._outcome(planned, ledger), shard)
+                    self._add(tried.get(planned.row.track) or self._outcome(planned), shard)
             if len(self._failures) == len(plan.tracks) > _FEW_TRACKS:
                 raise self._failures[0]
             ledger.settle()
@@ -114,13 +128,13 @@ class _Making:
         )
         return Made(entry, costs)
 
-    def _try_suspects(self, ledger: Ledger, at_the_end: ExitStack) -> "dict[str, _Rows | TrackReject]":
+    def _try_suspects(self, at_the_end: ExitStack) -> "dict[str, _Rows | TrackReject]":
         """What comes of the tracks of which workers died, before all others: dying of them again then costs nothing."""
         tried: dict[str, _Rows | TrackReject] = {}
         for planned in self._plan.tracks:
             track = planned.row.track
-            if track in ledger.blamed() and not self._committed.holds(planned):
-                tried[track] = outcome = self._outcome(planned, ledger)
+            if track in self._ledger.blamed() and not self._committed.holds(planned):
+                tried[track] = outcome = self._outcome(planned)
                 if isinstance(outcome, _Rows):
                     at_the_end.callback(outcome.close)
         return tried
@@ -128,6 +142,10 @@ class _Making:
     def _take_over(self, planned: PlannedTrack, shard: ShardWriter) -> bool:
         if not self._committed.holds(planned):
             return False
+        reject = self._committed.reject(planned)
+        if reject is not None:
+            shard.reject(reject)
+            return True
         with self._clock.step("reuse"):
             for table in self._committed.tables(planned):
                 self._rows_reused += table.num_rows
@@ -144,44 +162,49 @@ class _Making:
                 self._sound_seconds += self._recipe.totals(table).get("seconds", 0.0)
                 shard.add(table)
 
-    def _outcome(self, planned: PlannedTrack, ledger: Ledger) -> "_Rows | TrackReject":
+    def _outcome(self, planned: PlannedTrack) -> "_Rows | TrackReject":
         """The rows of a track made anew, all or none, or why there are none."""
-        row = planned.row
+        row, ledger = planned.row, self._ledger
         if ledger.blamed().get(row.track, 0) >= TRIES:
-            words = f"{row.name}: {TRIES} workers died of it one after the other; export it again"
-            return _reject(row, "crashes", words)
+            return _given_up(planned, ledger.hung(row.track))
         ledger.begin(row.track)
         try:
             return _Rows(self._recipe.schema, self._tables(planned))
         except BadInput as error:
             if error.reason == "changed":
                 raise
-            return _reject(row, error.reason, str(error))
+            return _reject(planned, error.reason, str(error))
         except FileNotFoundError as error:
             raise BadInput(f"{row.name}: {_plain(error)}; survey again", "changed") from error
         except MusegenError:
             raise
         except MemoryError:
             words = f"{row.name}: there is not enough memory to prepare it; split it into shorter files"
-            return _reject(row, "too large", words)
+            return _reject(planned, "too large", words)
         except (Exception, SystemExit) as error:
             if isinstance(error, OSError) and error.errno is not None:  # without one, a library dislikes the content
                 raise Unavailable(f"{row.name}: it can't be made ({error}); see to the disk, then run again") from error
             self._failures.append(error)
             _log.warning("%s: it is left out, its preparation failed (%s)", row.name, _plain(error))
-            return _reject(row, "failed", f"{row.name}: its preparation failed ({_plain(error)}); report it")
+            return _reject(planned, "failed", f"{row.name}: its preparation failed ({_plain(error)}); report it")
         finally:
             ledger.done(row.track)
 
     def _tables(self, planned: PlannedTrack) -> Iterator[pa.Table]:
         """What the recipe makes, if it makes what was planned: a worker may run another version of the code."""
+        count = 0
         for table in self._recipe.tables(planned.row, self._rows, self._clock):
             if set(table.column("fingerprint").to_pylist()) - {planned.fingerprint}:
-                raise Unavailable(
+                raise Lasting(
                     f"{planned.row.name}: the worker's musegen or its libraries are not those of the run; "
                     "install the same everywhere, then run again"
                 )
+            self._ledger.go_on()
+            count += table.num_rows
             yield table
+        if not count:
+            words = f"{planned.row.name}: nothing in it is of use here; export it again, or take it out of the corpus"
+            raise BadInput(words, "empty")
 
 
 class _Rows:
@@ -207,47 +230,23 @@ class _Rows:
         self._file.close()
 
 
-class _Committed:
-    """The rows of one split of the dataset as it was, found by track, whatever the number of shards was."""
-
-    def __init__(self, store: Store, before: Manifest | None, path: str) -> None:
-        self._store = store
-        self._entries: dict[tuple[int, int], ShardEntry] = {}
-        for entry in before.shards if before else ():
-            name = _SHARD_NAME.search(entry.path)
-            if name and entry.path.partition("/")[0] == path.partition("/")[0]:
-                self._entries[int(name[1]), int(name[2])] = entry
-        self._counts = sorted({count for _, count in self._entries})
-        self._opened: dict[str, CommittedRows | None] = {}
-
-    def holds(self, planned: PlannedTrack) -> bool:
-        """Whether the rows of the track are there as they are planned."""
-        return self._shard_of(planned) is not None
-
-    def tables(self, planned: PlannedTrack) -> Iterator[pa.Table]:
-        """The rows of a track that it holds; ask for tracks in ascending order."""
-        found = self._shard_of(planned)
-        return found.tables(planned.row.track) if found else iter(())
-
-    def _shard_of(self, planned: PlannedTrack) -> CommittedRows | None:
-        for count in self._counts:
-            entry = self._entries.get((writer.shard_index(planned.row.track, count), count))
-            rows = self._rows_of(entry) if entry else None
-            if rows is not None and rows.fingerprints.get(planned.row.track) == planned.fingerprint:
-                return rows
-        return None
-
-    def _rows_of(self, entry: ShardEntry) -> CommittedRows | None:
-        if entry.path not in self._opened:
-            try:
-                self._opened[entry.path] = CommittedRows(self._store, entry)
-            except BadInput:  # missing or damaged: its tracks are made anew
-                self._opened[entry.path] = None
-        return self._opened[entry.path]
+def _reject(planned: PlannedTrack, reason: str, words: str) -> TrackReject:
+    return TrackReject(planned.row.track, planned.row.name, reason, _portable(words), planned.fingerprint)
 
 
-def _reject(row: CatalogueRow, reason: str, words: str) -> TrackReject:
-    return TrackReject(row.track, row.name, reason, _portable(words))
+def _given_up(planned: PlannedTrack, hung: bool) -> TrackReject:
+    fate = "died of it, or had to be ended since it didn't go on," if hung else "died of it"
+    words = f"{planned.row.name}: {TRIES} workers {fate} one after the other; export it again"
+    return _reject(planned, "hangs" if hung else "crashes", words)
+
+
+def _lasts(error: BaseException | None) -> bool:
+    """Whether trying again is of no use."""
+    while error is not None:
+        if isinstance(error, Lasting) or (isinstance(error, OSError) and error.errno in _LASTING):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _plain(error: BaseException) -> str:

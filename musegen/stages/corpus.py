@@ -71,25 +71,31 @@ def look_into(
         cache.close()
 
 
-def make_listening(workspace: Workspace, params: Params, on_progress: Tell = lambda done, total: None) -> Dataset:
+def make_listening(
+    workspace: Workspace, params: Params, on_progress: Tell = lambda done, total: None, mend: bool = False
+) -> Dataset:
     """Make what is stale of the listening dataset and commit it; without recordings it is empty.
 
-    Raises `BadParams` for noises and impulse responses that can't be used, before any work.
+    With `mend` every shard is read, what is damaged is made again, and what was left out is tried again. Raises
+    `BadParams` for noises and impulse responses that can't be used, before any work.
     """
     recipe = ListeningRecipe(params.listening, workspace.corpus(params.survey.corpus), workspace.root)
     with _alone(workspace, recipe.name):
         place = Store.at(params.listening.place or workspace.listening)
         plans = plan(catalogue.read(workspace.data), recipe)
-        made = make_dataset(plans, recipe, place, on_progress, on_start=partial(_make_ready, recipe))
+        made = make_dataset(plans, recipe, place, on_progress, mend=mend, on_start=partial(_make_ready, recipe))
         elsewhere.point(workspace.listening, place, made.manifest)
         return made
 
 
-def make_composing(workspace: Workspace, params: Params, on_progress: Tell = lambda done, total: None) -> Dataset:
+def make_composing(
+    workspace: Workspace, params: Params, on_progress: Tell = lambda done, total: None, mend: bool = False
+) -> Dataset:
     """Make what is stale of the composing dataset and commit it; it is empty where no track has notes and downbeats."""
     recipe = ComposingRecipe(params.composing, workspace.corpus(params.survey.corpus))
     with _alone(workspace, recipe.name):
-        return make_dataset(plan(catalogue.read(workspace.data), recipe), recipe, workspace.composing, on_progress)
+        plans = plan(catalogue.read(workspace.data), recipe)
+        return make_dataset(plans, recipe, workspace.composing, on_progress, mend=mend)
 
 
 @contextmanager

@@ -312,6 +312,23 @@ def test_nobody_and_silence_are_not_mixed() -> None:
         assert Mix().draw(audio, Labels(), sounds, np.random.default_rng(0)) is None
 
 
+class Broken(Drawer):
+    """Its recordings can't be read."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__({"track:b": OTHER})
+        self.reason = reason
+
+    def read(self, name: str, rate: int) -> Audio:
+        raise BadInput(f"{name}: no sound comes of it; export it again", self.reason)
+
+
+def test_a_partner_that_cannot_be_decoded_is_not_mixed_in_but_one_that_has_changed_is_told() -> None:
+    assert Mix().draw(tone(), Labels(), Broken("truncated"), np.random.default_rng(0)) is None
+    with pytest.raises(BadInput, match="track:b"):
+        Mix().draw(tone(), Labels(), Broken("changed"), np.random.default_rng(0))
+
+
 names = st.sets(st.text("abcdef0123456789", min_size=4, max_size=8), min_size=2, max_size=30)
 
 

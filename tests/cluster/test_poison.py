@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Toy:
-    """Rows of noise; `trouble` says what happens to whoever makes a track: die, die once, hang.
+    """Rows of noise; `trouble` says what happens to whoever makes a track: die, die once, hang, be long.
 
     `journal` is a folder that outlives the workers.
     """
@@ -79,6 +79,10 @@ class Toy:
             os.kill(os.getpid(), signal.SIGKILL)
         if trouble == "hang":
             re.fullmatch("(a+)+", "a" * 100 + "b")  # for ever, in C, and nothing else in the process can run
+        if trouble == "be long":
+            for _ in range(8):
+                yield SCHEMA.empty_table()
+                time.sleep(1.0)
         noise = np.random.default_rng(int(row.track, 16)).bytes(2000)
         yield pa.table([[row.track], [row.fingerprint()], [noise]], schema=SCHEMA)
 
@@ -119,8 +123,9 @@ def journal(tmp_path: Path) -> Path:
     return tmp_path / "journal"
 
 
-def make(recipe: Toy, folder: Path, stall_seconds: float = 60.0) -> Dataset:
-    return make_dataset(plan(catalogue(), recipe), recipe, folder, stall_seconds=stall_seconds)
+def make(recipe: Toy, folder: Path, stall_seconds: float = 60.0, changed: str = "", mend: bool = False) -> Dataset:
+    rows = [replace(row, labels_sha256="1") if row.name == changed else row for row in catalogue()]
+    return make_dataset(plan(rows, recipe), recipe, folder, stall_seconds=stall_seconds, mend=mend)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -141,12 +146,47 @@ def test_poison_and_hanging_tracks_are_rejects_and_nothing_else_is_lost(
     recipe = Toy(journal, {"3": "die", "9": "hang", "6": "die once"})
     dataset = make(recipe, tmp_path / "dataset", stall_seconds=1.5).manifest
     rejects = {(reject.name, reject.reason) for reject in dataset.rejects}
-    assert rejects == {("3", "crashes"), ("9", "crashes")}
+    assert rejects == {("3", "crashes"), ("9", "hangs")}
     assert {name: recipe.tries(name) for name in recipe.trouble} == {"3": 3, "9": 3, "6": 2}
     tracks = [t for batch in reader.stream(tmp_path / "dataset", "train") for t in batch.column("track").to_pylist()]
     assert tracks == [row.track for row in sorted(catalogue(), key=lambda row: (int(row.name) % 2, row.track))
                       if row.name not in {"3", "9"}]  # fmt: skip
     assert reader.verify(tmp_path / "dataset") == []
+
+
+def test_a_reject_kills_no_worker_again_until_it_is_to_be_tried_again(
+    cluster: None, tmp_path: Path, journal: Path
+) -> None:
+    recipe = Toy(journal, {"3": "die"})
+    first = make(recipe, tmp_path / "dataset").manifest
+    second = make(recipe, tmp_path / "dataset", changed="5")
+    assert (recipe.tries("3"), second.costs.tracks_made) == (3, 1)
+    assert second.manifest.rejects == first.rejects
+    third = make(recipe, tmp_path / "dataset", changed="5", mend=True)
+    assert (recipe.tries("3"), third.shards_made, third.costs.tracks_made) == (6, 1, 0)
+    assert third.manifest == second.manifest
+    assert make(Toy(journal), tmp_path / "dataset", changed="5", mend=True).manifest.rejects == ()
+
+
+def test_a_suspect_asks_for_no_more_of_a_cluster_than_is_free(cluster: None, tmp_path: Path, journal: Path) -> None:
+    @ray.remote(num_cpus=1)
+    class Neighbour:
+        def settle_in(self) -> None:
+            pass
+
+    neighbour = Neighbour.remote()
+    ray.get(neighbour.settle_in.remote())
+    recipe = Toy(journal, {"3": "die"})
+    try:
+        assert [reject.name for reject in make(recipe, tmp_path / "dataset").manifest.rejects] == ["3"]
+    finally:
+        ray.kill(neighbour)
+
+
+def test_a_long_track_that_goes_on_is_not_ended(cluster: None, tmp_path: Path, journal: Path) -> None:
+    recipe = Toy(journal, {"3": "be long"})
+    assert make(recipe, tmp_path / "dataset", stall_seconds=5.0).manifest.rejects == ()
+    assert recipe.tries("3") == 1
 
 
 def test_progress_is_told_by_tracks_while_a_shard_is_under_way(cluster: None, tmp_path: Path, journal: Path) -> None:

@@ -234,11 +234,34 @@ def test_a_disk_that_stays_full_is_unavailable_in_the_end(
     assert tries.read_text() == "xxxx"
 
 
+def test_what_does_not_pass_by_itself_is_told_at_once(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = tmp_path / "tries"
+
+    def tables(*_: Any) -> Any:
+        with tries.open("a") as file:
+            file.write("x")
+        raise OSError(28, "No space left on device")
+
+    def make_shard(plan: ShardPlan, recipe: Any, *arguments: Any) -> Any:
+        from musegen.prepare import making
+
+        on_full_disk = type("OnFullDisk", (type(recipe),), {"tables": tables})
+        return making.make_shard(plan, on_full_disk(recipe.settings, recipe.root), *arguments)
+
+    monkeypatch.setattr(making, "make_shard", make_shard)
+    with pytest.raises(Unavailable, match="No space left"):
+        dataset.make(dataset.plans()[:1])
+    assert tries.read_text() == "x"
+
+
 def test_a_file_that_has_changed_since_the_survey_ends_the_run_and_the_old_dataset_stays(dataset: Dataset) -> None:
     before = dataset.make().manifest
     settings = SETTINGS.model_copy(update={"variants": 3})
     plans = dataset.plans(settings)
-    damaged = next(dataset.corpus.rglob("*.mid"))
+    trained = next(row for plan in plans for row in plan.rows if row.split == "train")
+    damaged = dataset.corpus / json.loads(trained.files)["midi"]
     damaged.write_bytes(b"")
     with pytest.raises(BadInput, match=damaged.stem) as caught:
         dataset.make(plans, settings)

@@ -1,8 +1,10 @@
 """A shard holds the same bytes however its rows came about, and a track that can't be made never ends the others."""
 
+import errno
 import logging
 import os
 import pickle
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -18,8 +20,8 @@ from hypothesis import strategies as st
 from musegen.catalogue import CatalogueRow
 from musegen.clock import Clock
 from musegen.errors import BadInput, BadParams, Unavailable
-from musegen.prepare import making
-from musegen.prepare.making import Costs, Made, make_shard
+from musegen.prepare import committed, making
+from musegen.prepare.making import Costs, Lasting, Made, make_shard
 from musegen.prepare.plan import ShardPlan, plan, stale
 from musegen.prepare.recipe import ShardSettings
 from musegen.shards import manifest, reader
@@ -309,17 +311,109 @@ def test_a_track_that_is_larger_than_memory_allows_waits_on_disk(
     assert make_shard(one_shard(*rows, recipe=Toy()), Toy(), tmp_path, None).entry == calm.entry
 
 
-def test_a_track_may_give_no_rows_at_all(tmp_path: Path) -> None:
-    recipe = Toy(variants=0)
-    made = make_shard(one_shard(row(1), recipe=recipe), recipe, tmp_path, None)
-    assert (made.entry.rows, made.entry.tracks, made.entry.rejects) == (0, 0, ())
+def test_a_track_that_gives_no_rows_at_all_is_a_reject(tmp_path: Path) -> None:
+    ((name, reason, words),) = rejects(tmp_path, row(1), recipe=Toy(variants=0))
+    assert (name, reason) == ("jig/1", "empty")
+    assert words.startswith("jig/1: ") and "export it again" in words
+
+
+def test_what_is_known_not_to_be_made_is_not_tried_again_when_others_change(tmp_path: Path) -> None:
+    rows = [row(number) for number in range(6)]
+    trouble = {"jig/1": BadInput("cut off", "truncated"), "jig/2": RuntimeError("odd")}
+    bring(tmp_path, rows, Toy(ShardSettings(shards=2), trouble))
+    before = manifest.load(tmp_path).rejects
+    recipe = Toy(ShardSettings(shards=1), trouble)
+    bring(tmp_path, [*rows[:5], row(5, edition=1)], recipe)
+    assert recipe.made == ["jig/5"]
+    assert sorted(manifest.load(tmp_path).rejects, key=str) == sorted(before, key=str)
+    repaired = Toy(ShardSettings(shards=1))
+    bring(tmp_path, [row(0), row(1, edition=1), *rows[2:]], repaired)
+    assert sorted(repaired.made) == ["jig/1", "jig/5"]
+    assert [reject.name for reject in manifest.load(tmp_path).rejects] == ["jig/2"]
+
+
+def test_crashes_that_are_known_kill_no_worker_again_unless_asked(tmp_path: Path) -> None:
+    recipe, rows = Toy(), [row(number) for number in range(4)]
+    each = one_shard(*rows, recipe=recipe)
+    for _ in range(TRIES):
+        die_of(tmp_path, each, rows[3].track)
+    manifest.commit(tmp_path, Manifest((make_shard(each, recipe, tmp_path, None).entry,)))
+    before = manifest.load(tmp_path)
+    grown = one_shard(*rows, row(9), recipe=recipe)
+    again = make_shard(grown, recipe, tmp_path, before)
+    assert again.entry.rejects == before.rejects and "jig/3" not in recipe.made
+    assert make_shard(grown, recipe, tmp_path, before) == Made(again.entry, Costs()), "it is staged"
+    retried = make_shard(grown, recipe, tmp_path, before, mend=True)
+    assert retried.entry.rejects == () and "jig/3" in recipe.made
+
+
+def test_a_track_that_hung_is_told_from_one_that_crashed(tmp_path: Path) -> None:
+    each = one_shard(row(0), row(1), recipe=Toy())
+    for _ in range(TRIES):
+        die_of(tmp_path, each, row(1).track)
+        Ledger(tmp_path, each.path, each.fingerprint).stalled()
+    (reject,) = make_shard(each, Toy(), tmp_path, None).entry.rejects
+    assert (reject.name, reject.reason) == ("jig/1", "hangs") and "didn't go on" in reject.detail
+
+
+def test_every_table_of_a_track_is_a_sign_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signs: list[int] = []
+    go_on = Ledger.go_on
+    monkeypatch.setattr(Ledger, "go_on", lambda ledger: (signs.append(1), go_on(ledger)))
+    make_shard(one_shard(row(0), row(1), recipe=Toy()), Toy(), tmp_path, None)
+    assert len(signs) == 2 * 3
+
+
+def test_a_worker_says_that_it_is_there_before_anything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    each = one_shard(row(0), recipe=Toy())
+
+    def staged(*_: object) -> None:
+        assert Ledger(tmp_path, each.path, each.fingerprint).look().attempt == 1
+
+    monkeypatch.setattr(making.writer, "staged", staged)
+    make_shard(each, Toy(), tmp_path, None)
+
+
+def test_when_many_shards_become_one_few_of_them_are_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading: weakref.WeakSet[reader.CommittedRows] = weakref.WeakSet()
+    counts: list[int] = []
+
+    class Watched(reader.CommittedRows):
+        def tables(self, track: str) -> Iterator[pa.Table]:
+            reading.add(self)
+            counts.append(len(reading))
+            return super().tables(track)
+
+    rows = [row(number) for number in range(40)]
+    bring(tmp_path / "grown", rows, Toy(ShardSettings(shards=16)))
+    monkeypatch.setattr(committed, "CommittedRows", Watched)
+    assert bring(tmp_path / "grown", rows, Toy(ShardSettings(shards=1))).tracks_made == 0
+    assert max(counts) <= committed._SHARDS_HELD + 1 and len(counts) == 40
+    bring(tmp_path / "at once", rows, Toy(ShardSettings(shards=1)))
+    assert contents(tmp_path / "grown") == contents(tmp_path / "at once")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
+def test_what_does_not_pass_by_itself_is_told_apart_even_after_a_journey(tmp_path: Path, code: int) -> None:
+    recipe = Toy(trouble={"jig/1": OSError(code, os.strerror(code))})
+    with pytest.raises(Lasting, match="jig/1") as caught:
+        rejects(tmp_path, row(0), row(1), recipe=recipe)
+    there = pickle.loads(pickle.dumps(caught.value))
+    assert isinstance(there, Lasting) and str(there) == str(caught.value)
+
+
+def test_what_may_pass_is_not_said_to_last(tmp_path: Path) -> None:
+    recipe = Toy(trouble={"jig/1": OSError(errno.EIO, "Input/output error")})
+    with pytest.raises(Unavailable) as caught:
+        rejects(tmp_path, row(0), row(1), recipe=recipe)
+    assert not isinstance(caught.value, Lasting)
 
 
 def test_a_worker_with_other_code_than_the_run_is_told_so_and_adds_nothing(tmp_path: Path) -> None:
     recipe = Toy()
     each = one_shard(*(row(number) for number in range(6)), recipe=recipe)
     other = replace(each, tracks=tuple(replace(planned, fingerprint="of other code") for planned in each.tracks))
-    with pytest.raises(Unavailable, match="install the same everywhere"):
+    with pytest.raises(Lasting, match="install the same everywhere"):
         make_shard(other, recipe, tmp_path, None)
     assert list(contents(tmp_path)) == [f"{STAGING}/{each.path}.ledger"]
 

@@ -122,6 +122,19 @@ def test_shards_in_a_bucket_leave_a_pointer_in_the_workspace(
     assert back.manifest == here.manifest and not (workspace.listening / "elsewhere.json").exists()
 
 
+def test_what_is_damaged_is_mended_when_asked(workspace: Workspace, recordings: Params) -> None:
+    corpus.survey_corpus(workspace, recordings)
+    made = corpus.make_listening(workspace, recordings).manifest
+    shard = workspace.listening / made.shards[0].path
+    content = shard.read_bytes()
+    shard.write_bytes(content[:500] + bytes([content[500] ^ 1]) + content[501:])
+    assert "not what was committed" in reader.verify(workspace.listening)[0]
+    mended = corpus.make_listening(workspace, recordings, mend=True)
+    assert (mended.shards_made, mended.manifest, reader.verify(workspace.listening)) == (1, made, [])
+    shard.write_bytes(content[:500])
+    assert corpus.make_listening(workspace, recordings).shards_made == 1, "what is cut short is seen at once"
+
+
 def test_two_runs_do_not_make_one_dataset_at_a_time(workspace: Workspace, recordings: Params) -> None:
     corpus.survey_corpus(workspace, recordings)
     workspace.hidden.mkdir(exist_ok=True)
