@@ -63,6 +63,8 @@ class Params(Settings):
 PRESETS: dict[str, dict[str, Any]] = {
     "demo": {},
     "small": {
+        "listening.variants": 2,
+        "listening.features.bins": 229,
         "generator.model.layers": 6,
         "generator.model.width": 256,
         "generator.model.heads": 4,
@@ -76,6 +78,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "generator.training.checkpoint_every": 250,
     },
     "base": {
+        "listening.shards": 8,
+        "listening.variants": 4,
+        "listening.features.bins": 229,
         "composing.shards": 32,
         "composing.tokens.velocity_bins": 8,
         "generator.model.layers": 8,
@@ -91,6 +96,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "generator.training.checkpoint_every": 1000,
     },
     "large": {
+        "listening.shards": 32,
+        "listening.variants": 8,
+        "listening.features.bins": 229,
         "composing.shards": 128,
         "composing.tokens.velocity_bins": 16,
         "generator.model.layers": 16,
