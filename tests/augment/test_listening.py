@@ -16,6 +16,7 @@ from musegen.augment.kinds import AnySound
 from musegen.augment.sounds import FolderSounds
 from musegen.change import Change
 from musegen.labels import Beats, Chords, Labels, Notes, Tempo, Tonality
+from musegen.shards.writer import sha256
 from musegen.theory import Key
 
 RATE = 16_000
@@ -130,7 +131,7 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> FolderSounds:
     other = 0.2 * np.sin(2 * np.pi * 300 * np.arange(2 * RATE) / RATE)
     for name, samples in (("noises/rain", 0.1 * random.standard_normal(3 * RATE)), ("rooms/hall", room), ("o", other)):
         sound.write(root / f"{name}.wav", Audio(samples[None].astype(np.float32), RATE))
-    return FolderSounds(root, {"other": root / "o.wav"})
+    return FolderSounds(root, {sha256(root / "o.wav")[:32]: root / "o.wav"})
 
 
 def hertz(pitch: float) -> float:
