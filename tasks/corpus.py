@@ -29,9 +29,7 @@ def make_listening(workspace: Workspace, params: Params, mend: bool = False) -> 
     """Stale shards are made on Ray, then committed; what that took becomes an artifact."""
     with shown("listening", "tracks") as tell:
         made = corpus.make_listening(workspace, params, tell, mend)
-    text = dataset_report.to_markdown("listening", made)
-    create_markdown_artifact(text, key="listening-report", description="The listening dataset")
-    return made
+    return _told("listening", made)
 
 
 @step("make-composing-shards")
@@ -39,6 +37,10 @@ def make_composing(workspace: Workspace, params: Params, mend: bool = False) -> 
     """The same for the composing dataset."""
     with shown("composing", "tracks") as tell:
         made = corpus.make_composing(workspace, params, tell, mend)
-    text = dataset_report.to_markdown("composing", made)
-    create_markdown_artifact(text, key="composing-report", description="The composing dataset")
+    return _told("composing", made)
+
+
+def _told(name: str, made: Dataset) -> Dataset:
+    text = dataset_report.to_markdown(name, made)
+    create_markdown_artifact(text, key=f"{name}-report", description=f"The {name} dataset")
     return made

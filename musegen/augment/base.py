@@ -1,5 +1,6 @@
 """What every augmentation of sound can do: draw, and do what was drawn. Chance and effect are apart."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -55,9 +56,9 @@ class Effect(Settings):
 
     kind: str
 
+    @abstractmethod
     def apply(self, audio: Audio, sounds: Sounds) -> tuple[Audio, Change]:
         """The sound after the effect, of the same number of channels, and what that did to time and pitch."""
-        raise NotImplementedError
 
 
 class SoundAugmentation(Settings):
@@ -71,9 +72,9 @@ class SoundAugmentation(Settings):
 
     HEARS_CHANNELS: ClassVar[bool] = False
 
+    @abstractmethod
     def draw(self, audio: Audio, labels: Labels, sounds: Sounds, random: np.random.Generator) -> Effect | None:
         """The effect for this sound, `labels` being its labels; None where nothing within the bounds is possible."""
-        raise NotImplementedError
 
     def apply(
         self, audio: Audio, random: np.random.Generator, labels: Labels | None = None, sounds: Sounds | None = None

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from musegen.audio import Audio
 from musegen.augment.base import Effect, SoundAugmentation, Sounds
+from musegen.augment.noise import mean_power
 from musegen.augment.sounds import recalled
 from musegen.change import Change
 from musegen.errors import BadInput
@@ -35,7 +36,7 @@ class Mixed(Effect):
     def apply(self, audio: Audio, sounds: Sounds) -> tuple[Audio, Change]:
         other = recalled(sounds, self.name, self.sha256, audio.rate)
         under = _looped(other, self.start_seconds, audio.samples.shape[1])
-        here, there = _power(audio.samples), _power(under)
+        here, there = mean_power(audio.samples), mean_power(under)
         gain = np.sqrt(here / there) * 10 ** (-self.decibels / 20) if there else 0.0
         return Audio(np.add(audio.samples, np.float32(gain) * under, order="C"), audio.rate), Change()
 
@@ -73,7 +74,7 @@ class Mix(SoundAugmentation):
                 raise
             return None
         start_seconds = round(place * other.seconds, 4)
-        if not _power(_looped(other, start_seconds, audio.samples.shape[1])):
+        if not mean_power(_looped(other, start_seconds, audio.samples.shape[1])):
             return None
         return Mixed(name=name, sha256=head, start_seconds=start_seconds, decibels=decibels)
 
@@ -88,9 +89,5 @@ def chosen(names: Sequence[str], key: int) -> str:
 
 
 def _looped(other: Audio, start_seconds: float, frames: int) -> NDArray[np.float32]:
-    """`frames` samples of the mean of its channels, over and over, from `start_seconds` on."""
-    return np.resize(np.roll(other.mono, -round(start_seconds * other.rate)), frames)
-
-
-def _power(samples: NDArray[np.float32]) -> float:
-    return float(np.square(samples).mean(dtype=np.float64))
+    """The mean of its channels, over and over, from `start_seconds` on; (1, frames)."""
+    return np.resize(np.roll(other.mono, -round(start_seconds * other.rate)), (1, frames))

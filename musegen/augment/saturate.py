@@ -3,11 +3,11 @@
 from typing import Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from musegen.audio import Audio
 from musegen.augment.base import Effect, SoundAugmentation, Sounds
+from musegen.augment.noise import mean_power
 from musegen.change import Change
 from musegen.labels import Labels
 
@@ -39,7 +39,7 @@ class Saturated(Effect):
             np.clip(driven, -1, 1, out=driven)
         else:
             np.tanh(driven, out=driven)
-        driven *= np.float32(peak * np.sqrt(_power(relative) / _power(driven)))
+        driven *= np.float32(peak * np.sqrt(mean_power(relative) / mean_power(driven)))
         return Audio(driven, audio.rate), Change()
 
 
@@ -61,7 +61,3 @@ class Saturate(SoundAugmentation):
         """Curve and drive, both uniform."""
         curve = self.curves[random.integers(len(self.curves))]
         return Saturated(curve=curve, decibels=round(random.uniform(self.least_decibels, self.most_decibels), 4))
-
-
-def _power(samples: NDArray[np.float32]) -> float:
-    return float(np.square(samples).mean(dtype=np.float64))

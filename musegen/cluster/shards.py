@@ -172,7 +172,7 @@ class _Run:
         self.made: list[Made] = []
         self._store, self._on_progress, self._stall_seconds = store, on_progress, stall_seconds
         self._task: Any = ray.remote(num_cpus=1, max_retries=0, retry_exceptions=False)(making.make_shard)
-        self._recipe, self._before, self._retry = ray.put(recipe), ray.put(before), mend
+        self._recipe, self._before, self._mend = ray.put(recipe), ray.put(before), mend
         self._waiting = [
             _Shard(plan, Ledger(store, plan.path, plan.fingerprint))
             for plan in sorted(plans, key=lambda plan: plan.expected_bytes)
@@ -193,7 +193,7 @@ class _Run:
             shard = self._waiting.pop()
             shard.submitted = shard.standing = shard.ledger.look()
             shard.stalled = False
-            task = self._task.remote(shard.plan, self._recipe, self._store, self._before, self._retry)
+            task = self._task.remote(shard.plan, self._recipe, self._store, self._before, self._mend)
             self._running[task] = shard
 
     def collect(self) -> None:

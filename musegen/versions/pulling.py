@@ -19,7 +19,7 @@ from musegen.versions.objects import Recorded, contents, is_right, lies_right, n
 from musegen.versions.session import visit
 from musegen.workspace import Workspace
 
-_TODO = "push it from where it is whole, or make it again with `musegen prepare`"
+_REMEDY = "push it from where it is whole, or make it again with `musegen prepare`"
 
 
 def pull(workspace: Workspace, stages: Sequence[str] = ()) -> None:
@@ -97,7 +97,7 @@ def _fetch_again(repo: Repo, items: Sequence[Recorded]) -> None:
         _drop_if_harmed(repo, item)
     lost = [item for item in missing if not cache.exists(item.oid)]
     if lost:
-        raise Unavailable(f"{named(lost)}: the remote lacks it, or holds it harmed; {_TODO}")
+        raise Unavailable(f"{named(lost)}: the remote lacks it, or holds it harmed; {_REMEDY}")
 
 
 def _check_manifests(repo: Repo, outs: Sequence[Recorded]) -> None:
@@ -107,4 +107,4 @@ def _check_manifests(repo: Repo, outs: Sequence[Recorded]) -> None:
         folder = Path(repo.root_dir) / out.path
         problems = reader.verify(folder) if (folder / manifest.MANIFEST).exists() else []
         if problems:
-            raise Unavailable(f"{out.path}: it was recorded damaged ({'; '.join(problems[:3])}); {_TODO}")
+            raise Unavailable(f"{out.path}: it was recorded damaged ({'; '.join(problems[:3])}); {_REMEDY}")
