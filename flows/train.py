@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from musegen import tuned
 from musegen.params import load
 from musegen.stages.generator import Fitted
 from musegen.workspace import Workspace
@@ -12,6 +13,7 @@ from tasks import generator, versions
 def train_model(record: bool = True) -> Fitted:
     """Train by the `generator` section; after a kill the same call goes on where the newest checkpoint stands."""
     workspace = Workspace.current().checked()
+    tuned.start(workspace)
     fitted = generator.train(workspace, load(workspace.params))
     if record:
         versions.record(workspace, ["generator"])

@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from musegen import corpora, midi, outcome, params, pieces, terminal
 from musegen.corpora import journal, sample
 from musegen.errors import BadInput, BadParams, about
+from musegen.evaluation import originality
+from musegen.evaluation.originality import Originality
 from musegen.generate import Composer, Request, SamplingSettings
 from musegen.pieces import PieceFiles
-from musegen.registry import CHAMPION, GENERATOR, ModelVersion, Registry
+from musegen.registry import CHALLENGER, CHAMPION, GENERATOR, PREVIOUS, ModelVersion, Registry
 from musegen.score import Score
 from musegen.shards import elsewhere, reader
 from musegen.stages import corpus
@@ -20,6 +22,11 @@ from musegen.stages.generator import load_composer
 from musegen.survey import Survey, SurveySettings
 from musegen.theory import Key, Meter
 from musegen.workspace import Workspace
+
+if TYPE_CHECKING:
+    from musegen.stages.reproduce import Reproduction
+
+_LAST_PROMOTIONS, _LONGEST_LINE = 7, 160
 
 
 def make_sample(folder: Path, tracks: int, seed: int) -> str:
@@ -66,11 +73,12 @@ def remove_tracks(
     return done.to_json(), done.to_text()
 
 
-def fetched_composer(workspace: Workspace, which: str) -> tuple[Composer, ModelVersion]:
-    """A registered version, its files checked, ready to compose."""
+def fetched_composer(workspace: Workspace, which: str) -> tuple[Composer, ModelVersion, Originality | None]:
+    """A registered version, its files checked, ready to compose; and what it learnt from, where it carries that."""
     registry = Registry(workspace)
     version = registry.version(GENERATOR, which)
-    return load_composer(registry.fetch(version) / "generator"), version
+    folder = registry.fetch(version) / "generator"
+    return load_composer(folder), version, originality.load(folder)
 
 
 def generate_pieces(
@@ -78,13 +86,15 @@ def generate_pieces(
 ) -> list[PieceFiles]:
     """Compose `count` pieces with seeds counting up from the asked one, and write them into `out`."""
     request = request_of(asked)
-    composer, version = fetched_composer(workspace, which)
+    composer, version, learnt = fetched_composer(workspace, which)
     numbered = [replace(request, seed=request.seed + index) for index in range(count)]
-    return write_pieces(composer, version, numbered, out)
+    return write_pieces(composer, version, numbered, out, learnt)
 
 
-def write_pieces(composer: Composer, version: ModelVersion, requests: list[Request], out: Path) -> list[PieceFiles]:
-    """Compose and write, with progress."""
+def write_pieces(
+    composer: Composer, version: ModelVersion, requests: list[Request], out: Path, learnt: Originality | None = None
+) -> list[PieceFiles]:
+    """Compose and write, with progress; the receipts say what each piece shares with what was `learnt`."""
     with terminal.bar("compose", "bars") as tell:
         composed = composer.compose(requests, tell)
     model = {
@@ -94,7 +104,7 @@ def write_pieces(composer: Composer, version: ModelVersion, requests: list[Reque
         "data_sha256": version.tags.get("data.sha256"),
     }
     with terminal.bar("play", "pieces") as tell:
-        return pieces.write(composed, out, model, tell)
+        return pieces.write(composed, out, model, tell, learnt)
 
 
 def request_of(asked: Mapping[str, Any]) -> Request:
@@ -118,17 +128,43 @@ def request_of(asked: Mapping[str, Any]) -> Request:
 
 
 def describe_status(workspace: Workspace) -> tuple[dict[str, Any], str]:
-    """Versions of the generator and the last retrains, as values and as words."""
-    versions = Registry(workspace).versions(GENERATOR)
-    retrains = outcome.history(workspace)
-    lines = [
+    """Who serves, challenges and served before, the versions, and the last promotions and retrains; also in words."""
+    registry = Registry(workspace)
+    versions, retrains = registry.versions(GENERATOR), outcome.history(workspace)
+    promotions = registry.history(GENERATOR)[-_LAST_PROMOTIONS:]
+    roles = {alias: _with_alias(versions, alias) for alias in (CHAMPION, CHALLENGER, PREVIOUS)}
+    lines = [f"{role:<10} {f'version {number}' if number else 'nobody'}" for role, number in roles.items()]
+    lines += [
         f"version {version.number}  {', '.join(version.aliases) or '-':<24} nll_per_note "
         f"{version.tags.get('nll_per_note', '?')}  gate {version.tags.get('gate.result', '?')}  "
         f"data {version.tags.get('data.sha256', '')[:12]}"
         for version in versions
     ] or ["no version yet; run `musegen retrain`"]
-    lines += [f"{retrain['at']}  {retrain['decision']}: {retrain['reason'][:120]}" for retrain in retrains]
-    return {"versions": [asdict(version) for version in versions], "retrains": retrains}, "\n".join(lines)
+    lines += [_short(str(promotion)) for promotion in promotions]
+    lines += [_short(f"{retrain['at']}  {retrain['decision']}: {retrain['reason']}") for retrain in retrains]
+    content = {
+        **roles,
+        "versions": [asdict(version) for version in versions],
+        "promotions": [promotion.to_json() for promotion in promotions],
+        "retrains": retrains,
+    }
+    return content, "\n".join(lines)
+
+
+def describe_history(workspace: Workspace) -> tuple[dict[str, Any], str]:
+    """Every promotion and every refused attempt, oldest first, as values and as words."""
+    promotions = Registry(workspace).history(GENERATOR)
+    words = "\n".join(map(str, promotions)) or "nothing was promoted yet; run `musegen retrain`"
+    return {"promotions": [promotion.to_json() for promotion in promotions]}, words
+
+
+def reproduce_version(workspace: Workspace, which: str, folder: Path) -> "Reproduction":
+    """Bring a version back into `folder` with its data, judge it again, and compare with its report."""
+    from musegen.stages import reproduce
+
+    restored = reproduce.restore(workspace, which, folder)
+    with terminal.bar("reproduce", "steps") as tell:
+        return reproduce.compare(restored, params.load(restored.workspace.params), tell)
 
 
 def verify_workspace(workspace: Workspace, remote: bool) -> tuple[list[str], str]:
@@ -171,3 +207,11 @@ def _prompt(path: Path) -> Score:
         if labels.notes is None or labels.beats is None:
             raise BadInput("it has no notes; give a MIDI file with music", "no notes")
         return Score.from_labels(labels.notes, labels.beats)
+
+
+def _with_alias(versions: list[ModelVersion], alias: str) -> int | None:
+    return next((version.number for version in versions if alias in version.aliases), None)
+
+
+def _short(words: str) -> str:
+    return words if len(words) <= _LONGEST_LINE else f"{words[: _LONGEST_LINE - 1]}…"

@@ -3,6 +3,7 @@
     MusegenError
     ├── BadInput      the owner of a file: it is put aside with its reason, the corpus goes on
     ├── BadParams     whoever wrote params.yaml or the command line: stop before any work
+    ├── Overtaken     who promotes: another version is champion by now, judge against that one
     ├── GateNotMet    nobody at once: the champion is kept, tuning may try again
     └── Unavailable   a service, a disk or the network: the only family that tasks retry
 
@@ -36,6 +37,10 @@ class BadInput(MusegenError):
 
 class BadParams(MusegenError):
     """A parameter is unknown, of the wrong type, or out of range."""
+
+
+class Overtaken(MusegenError):
+    """A version was to replace a champion that is none any more; nothing was changed."""
 
 
 class GateNotMet(MusegenError):

@@ -1,13 +1,15 @@
 """params.yaml → a frozen, typed tree; a key that nobody knows is refused by its path before any work."""
 
+import hashlib
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
-from musegen import corpora
+from musegen import corpora, tuned
 from musegen.augment import AnySound, ScoreAugmentation
 from musegen.errors import BadParams
 from musegen.evaluation.counts import CountSettings
@@ -17,16 +19,49 @@ from musegen.generate import SamplingSettings
 from musegen.models import ModelSettings, TransformerSettings
 from musegen.prepare import ComposingSettings, ListeningSettings
 from musegen.settings import Settings
+from musegen.space import TuningSettings, with_values
 from musegen.survey import SurveySettings
 from musegen.training import TrainingSettings
+from musegen.workspace import Workspace
+
+
+class SampleSettings(Settings):
+    """Pieces that are made while training goes on: every `every_epochs` (0: none), `bars` long, one a style."""
+
+    every_epochs: float = Field(1, ge=0)
+    bars: int = Field(8, ge=1, le=64)
 
 
 class GeneratorSettings(Settings):
-    """The `generator` section: what is trained, how, and on how many processors where there is no accelerator."""
+    """The `generator` section: what is trained, how, and on which workers.
+
+    One worker an accelerator, else `cpu_workers`; with `least_workers` above 0 training goes on with fewer, down to
+    that many, where machines are lost. `sharding`: every worker holds the whole model (`none`, DDP) or a part of it
+    (`full`, FSDP2). `failures` times lost workers are replaced; one that says nothing for `frozen_seconds` is lost.
+    """
 
     model: ModelSettings = Field(default_factory=TransformerSettings, discriminator="kind")
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     cpu_workers: int = Field(2, ge=1, le=64)
+    least_workers: int = Field(0, ge=0)
+    sharding: Literal["none", "full"] = "none"
+    failures: int = Field(8, ge=0)
+    frozen_seconds: float = Field(30, ge=5)
+    samples: SampleSettings = Field(default_factory=SampleSettings)
+
+    def learnt_fingerprint(self) -> str:
+        """16 hex digits that change with what is learnt: model and training, not the workers and what they may do."""
+        return hashlib.sha256(f"{self.model.fingerprint()} {self.training.fingerprint()}".encode()).hexdigest()[:16]
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """The section with other values at dotted paths; raises `BadParams` that names every wrong path."""
+        section = self.model_dump(mode="json")
+        try:
+            return self.model_validate(with_values(section, values))
+        except ValidationError as error:
+            content = with_values(section, values)
+            words = "; ".join(_explain(problem, content).strip() for problem in error.errors())
+            raise BadParams(words) from error
 
 
 class ReportSettings(Settings):
@@ -51,13 +86,26 @@ class ReportSettings(Settings):
 
 
 class Params(Settings):
-    """The whole file; its sections carry the names of the DVC stages."""
+    """The whole file; its sections carry the names of the DVC stages, but for `tuning`, which steps in on a refusal."""
 
     survey: SurveySettings = Field(default_factory=SurveySettings)
     listening: ListeningSettings = Field(default_factory=ListeningSettings)
     composing: ComposingSettings = Field(default_factory=ComposingSettings)
     generator: GeneratorSettings = Field(default_factory=GeneratorSettings)
     report: ReportSettings = Field(default_factory=ReportSettings)
+    tuning: TuningSettings = Field(default_factory=TuningSettings)
+
+    @model_validator(mode="after")
+    def _space_can_be_searched(self) -> Self:
+        for path, range_ in self.tuning.space.items():
+            if path.split(".")[0] not in ("model", "training"):
+                raise ValueError(f"tuning.space: {path} changes nothing that is learnt; name one of model or training")
+            for value in range_.samples:
+                try:
+                    self.generator.with_values({path: value})
+                except BadParams as error:
+                    raise ValueError(f"tuning.space: generator.{error}".removesuffix("; correct it")) from error
+        return self
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -117,8 +165,11 @@ PRESETS: dict[str, dict[str, Any]] = {
 """What each preset changes in the template, by dotted path."""
 
 
-def load(path: Path) -> Params:
-    """Read and check `path`; raises `BadParams` that names every wrong key."""
+def load(path: Path, as_written: bool = False) -> Params:
+    """Read and check `path`, and put in what tuning found better (`tuned.yaml` beside it), unless `as_written`.
+
+    Raises `BadParams` that names every wrong key.
+    """
     try:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -128,13 +179,25 @@ def load(path: Path) -> Params:
     if not isinstance(content, dict):
         raise BadParams(f"{path}: it has no sections; delete it and run `musegen init` for a fresh one")
     try:
-        return Params.model_validate(content)
+        params = Params.model_validate(content)
     except ValidationError as error:
         raise BadParams(f"{path}:\n" + "\n".join(_explain(problem, content) for problem in error.errors())) from error
+    return params if as_written else _tuned(params, path.parent)
+
+
+def _tuned(params: Params, folder: Path) -> Params:
+    found = tuned.read(folder)
+    if not found.values or found.made_for != params.generator.learnt_fingerprint():
+        return params
+    try:
+        generator = params.generator.with_values(found.values)
+    except BadParams as error:
+        raise BadParams(f"{folder / tuned.TUNED}: values: {error}; delete the file, or run `musegen tune`") from error
+    return params.model_copy(update={"generator": generator})
 
 
 def write_template(folder: Path, preset: str, corpus: str | None = None, layout: str | None = None) -> None:
-    """Put `params.yaml` of a preset and `dvc.yaml` into `folder`, comments kept.
+    """Put `params.yaml` of a preset, `dvc.yaml` and an empty `tuned.yaml` into `folder`, comments kept.
 
     Raises `BadParams` for a preset or layout that does not exist, and where params.yaml is there already.
     """
@@ -160,8 +223,13 @@ def write_template(folder: Path, preset: str, corpus: str | None = None, layout:
         yaml.dump(tree, file)
     if not (folder / "dvc.yaml").exists():
         (folder / "dvc.yaml").write_text(_template("dvc.yaml"), encoding="utf-8")
+    if not (folder / ".dvcignore").exists():
+        # Versions that are registered there hold a dvc.yaml each, which DVC would take for one of the project.
+        (folder / ".dvcignore").write_text(_IGNORED_BY_DVC, encoding="utf-8")
+    tuned.start(Workspace(folder))
 
 
+_IGNORED_BY_DVC = "# DVC looks at what the stages name, nothing else.\n.venv\n.musegen\n"
 _KINDS = frozenset(
     name
     for union in (ModelSettings, AnySound, ScoreAugmentation)

@@ -10,6 +10,7 @@ from typing import Any
 from musegen import audio, midi, synth
 from musegen.evaluation import music, pictures
 from musegen.evaluation.music import Measured
+from musegen.evaluation.originality import Borrowing, Originality
 from musegen.generate import Composed
 
 SAMPLE_RATE = 44_100
@@ -17,7 +18,10 @@ SAMPLE_RATE = 44_100
 
 @dataclass(frozen=True)
 class PieceFiles:
-    """Where the files of one piece are, what was measured on it, and what was asked."""
+    """Where the files of one piece are, what was measured on it, and what was asked.
+
+    `originality` is what it shares with the training pieces, None where the model carries none to compare with.
+    """
 
     midi: Path
     sound: Path
@@ -25,6 +29,7 @@ class PieceFiles:
     receipt: Path
     measured: Measured
     asked: Mapping[str, Any]
+    originality: Borrowing | None = None
 
 
 def asked_of(composed: Composed) -> dict[str, Any]:
@@ -54,20 +59,22 @@ def write(
     folder: Path,
     model: Mapping[str, Any],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    originality: Originality | None = None,
 ) -> list[PieceFiles]:
     """Write every piece into `folder`; `model` (name, version, data_sha256, …) goes into the receipts.
 
+    So does what each piece shares with the training pieces, where `originality` knows them.
     The receipt is written last: where it is, the piece is complete.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for piece in pieces:
-        written.append(_write(piece, folder, model))
+        written.append(_write(piece, folder, model, originality))
         on_progress(len(written), len(pieces))
     return written
 
 
-def _write(piece: Composed, folder: Path, model: Mapping[str, Any]) -> PieceFiles:
+def _write(piece: Composed, folder: Path, model: Mapping[str, Any], originality: Originality | None) -> PieceFiles:
     stem = stem_of(piece, int(model.get("version") or 0))
     paths = {suffix: folder / f"{stem}.{suffix}" for suffix in ("mid", "wav", "png", "json")}
     score = piece.score
@@ -78,6 +85,7 @@ def _write(piece: Composed, folder: Path, model: Mapping[str, Any]) -> PieceFile
     style = (piece.request.style or "piece").replace("_", " ").capitalize()
     pictures.piano_roll(score, paths["png"], f"{style}, seed {piece.request.seed}")
     measured, asked = music.measure(score, piece.request.key), asked_of(piece)
+    borrowing = originality.borrowing(score, piece.request.style) if originality else None
     receipt = {
         "asked": asked,
         "measured": asdict(measured),
@@ -85,8 +93,9 @@ def _write(piece: Composed, folder: Path, model: Mapping[str, Any]) -> PieceFile
         "seed": piece.request.seed,
         "model": {name: model.get(name) for name in ("name", "version", "files_sha256")},
         "data_sha256": model.get("data_sha256"),
+        "originality": borrowing.to_json() if borrowing else None,
     }
     temporary = paths["json"].with_suffix(".tmp")
     temporary.write_text(json.dumps(receipt, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     temporary.replace(paths["json"])
-    return PieceFiles(paths["mid"], paths["wav"], paths["png"], paths["json"], measured, asked)
+    return PieceFiles(paths["mid"], paths["wav"], paths["png"], paths["json"], measured, asked, borrowing)

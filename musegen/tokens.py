@@ -1,10 +1,11 @@
-"""Music ↔ token ids: MidiTok's REMI vocabulary and order, written and read by vectorised code of our own.
+"""Music ↔ token ids: MidiTok's REMI vocabulary and order, made, written and read by code of our own.
 
 A piece is `Bar [TimeSig] (Position ([Program] Pitch [Velocity] Duration)+)* Bar …`; a time signature stands only where
 the meter changes and a program only where the instrument does, so a tune costs three tokens a note. The grid is 12 a
 quarter in every meter: MidiTok's own encoder follows the denominator instead, with which 2/2 has no sixteenths.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Self
@@ -23,8 +24,10 @@ TICKS_PER_SLOT = TICKS_PER_QUARTER // SLOTS_PER_QUARTER
 FAMILIES = ("bar", "meter", "position", "pitch", "duration", "velocity", "program", "condition")
 """What a token says; drum pitches are of the family pitch, everything that is not music is a condition."""
 
-_DRUMS = 128
-_NUMERATORS = {1: [1, 2, 3], 2: list(range(1, 7)), 4: list(range(1, 13)), 8: list(range(1, 13)), 16: list(range(1, 13))}
+METERS = {1: range(1, 4), 2: range(1, 7), 4: range(1, 13), 8: range(1, 13), 16: range(1, 13)}
+"""The numerators of the meters that can be written, by denominator; a bar has twelve quarters at most."""
+
+_DRUMS, _LOUDEST, _LONGEST_QUARTERS = 128, 127, 12
 _FAMILY_OF_TYPE = {
     "Bar": "bar",
     "TimeSig": "meter",
@@ -43,33 +46,28 @@ class TokenizerSettings(Settings):
     velocity_bins: int = Field(0, ge=0, le=64)
 
 
-def remi_config(settings: TokenizerSettings) -> Any:
-    """What MidiTok is told to build its vocabulary; with it MidiTok's own REMI reads our ids where meters are x/4."""
-    from miditok import TokenizerConfig  # takes seconds, so it waits until it is needed
-
-    return TokenizerConfig(
-        pitch_range=(0, 127),
-        beat_res={(0, 4): SLOTS_PER_QUARTER, (4, 12): 4},
-        num_velocities=max(settings.velocity_bins, 1),
-        use_velocities=settings.velocity_bins > 0,
-        use_time_signatures=True,
-        time_signature_range=_NUMERATORS,
-        use_programs=True,
-        program_changes=True,
-        one_token_stream_for_programs=True,
-        use_pitchdrum_tokens=True,
-        drums_pitch_range=(0, 127),
-        special_tokens=["PAD"],
-    )
-
-
 @lru_cache
 def _remi_names(settings: TokenizerSettings) -> tuple[str, ...]:
-    """MidiTok's vocabulary in the order of its ids."""
-    from miditok import REMI
+    """MidiTok's REMI vocabulary in the order of its ids: what its own class says, without the seconds of its import.
 
-    vocabulary = REMI(remi_config(settings)).vocab
-    return tuple(sorted(vocabulary, key=vocabulary.__getitem__))
+    Durations are `quarters.parts.parts of a quarter`: twelfths below four quarters, then quarters up to twelve.
+    """
+    bins = settings.velocity_bins
+    levels = np.linspace(0, _LOUDEST, bins + 1, dtype=np.intc)[1:] if bins else ()
+    fine = [f"{quarters}.{part}.{SLOTS_PER_QUARTER}" for quarters in range(4) for part in range(SLOTS_PER_QUARTER)]
+    coarse = [f"{quarters}.{part}.4" for quarters in range(4, _LONGEST_QUARTERS) for part in range(4)]
+    said: tuple[tuple[str, Iterable[object]], ...] = (
+        ("PAD", ["None"]),
+        ("Bar", ["None"]),
+        ("Pitch", range(128)),
+        ("Velocity", levels),
+        ("Duration", [*fine[1:], *coarse, f"{_LONGEST_QUARTERS}.0.4"]),
+        ("Position", range(_LONGEST_QUARTERS * SLOTS_PER_QUARTER)),
+        ("PitchDrum", range(128)),
+        ("Program", [*range(_DRUMS), -1]),
+        ("TimeSig", [f"{count}/{unit}" for unit, counts in METERS.items() for count in counts]),
+    )
+    return tuple(f"{kind}_{value}" for kind, values in said for value in values)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import bisect
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -134,14 +135,19 @@ class Vocabulary:
         return hashlib.sha256(json.dumps(self.names).encode()).hexdigest()[:16]
 
     def save(self, path: Path) -> None:
-        """Write it as JSON, complete: loading needs no MidiTok."""
+        """Write it as JSON, complete: loading needs no MidiTok. The file is whole at every moment."""
         content = {
             "settings": self.tokenizer.settings.model_dump(mode="json"),
             "styles": list(self.styles),
             "music": list(self.tokenizer.names),
             "fingerprint": self.fingerprint(),
         }
-        path.write_text(json.dumps(content, indent=1) + "\n")
+        text = json.dumps(content, indent=1) + "\n"
+        if path.exists() and path.read_text() == text:
+            return
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(text)
+        temporary.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -119,8 +119,12 @@ def set_environment(workspace: Workspace) -> None:
         "MLFLOW_ENABLE_AI_GATEWAY": "false",
         "MLFLOW_LOGGING_LEVEL": "WARNING",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds: an outage costs seconds, not the minutes of its own defaults
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+        # A frozen worker does not answer the farewell, and holds up its replacement for so long.
+        "TORCH_PROCESS_GROUP_SHUTDOWN_TIMEOUT_S": "2",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(hidden / "ray" / "auth_token"),
         "RAY_DEDUP_LOGS": "1",

@@ -1,5 +1,8 @@
 """Evaluation and deployment of the generator."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
@@ -15,13 +18,13 @@ from tasks.step import step
 
 
 @step("judge-generator")
-def judge(workspace: Workspace, params: Params) -> Report:
+def judge(workspace: Workspace, params: Params, attempts: Mapping[str, Any] | None = None) -> Report:
     """The whole report becomes an artifact, and the gate's decision one of its own."""
     with shown("evaluate", "steps") as tell:
-        report = evaluation.judge_generator(workspace, params, tell)
-    create_markdown_artifact(report.to_markdown(), key="evaluation-report", description="How good the model is")
-    if report.verdict is not None:
-        create_markdown_artifact(report.verdict.words, key="gate-decision", description="May it serve?")
+        report = evaluation.judge_generator(workspace, params, tell, attempts)
+    words = report.to_markdown(with_files=False)
+    create_markdown_artifact(words, key="evaluation-report", description="How good the model is")
+    create_markdown_artifact(report.decision(), key="gate-decision", description="May it serve?")
     return report
 
 

@@ -13,7 +13,7 @@ SOURCES = sorted(path for top in ("flows", "tasks", "musegen") for path in (ROOT
 
 # Each line may use the lines before it and its own.
 ORDER = [
-    {"errors", "settings", "workspace", "terminal", "guard", "clock"},
+    {"errors", "settings", "workspace", "terminal", "guard", "clock", "space"},
     {"theory", "change", "audio"},
     {"features"},
     {"labels"},
@@ -35,6 +35,7 @@ ORDER = [
     {"training"},
     {"evaluation"},
     {"generate"},
+    {"tuned"},
     {"pieces", "params"},
     {"registry", "versions", "outcome"},
     {"cluster"},
@@ -46,7 +47,7 @@ RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 DOORS = {
     "prefect": ("flows/", "tasks/"),
     "ray": ("musegen/cluster/",),
-    "mlflow": ("musegen/registry.py",),
+    "mlflow": ("musegen/registry/",),
     "tinytag": ("musegen/corpora/tags.py",),
     "mirdata": ("musegen/corpora/mirdata.py",),
     "dvc": ("musegen/versions/",),
@@ -80,7 +81,7 @@ def test_imports_go_down_only(path: Path) -> None:
     top, *rest = path.relative_to(ROOT).with_suffix("").parts
     for module, _ in imports(path):
         target = module.split(".")
-        if top == "musegen" and rest != ["cli"]:
+        if top == "musegen" and rest[:1] != ["cli"]:
             assert target[0] not in ("flows", "tasks"), f"{module} is above the library"
         if top == "tasks":
             assert target[0] != "flows", f"{module} is above the tasks"
@@ -114,7 +115,7 @@ def test_only_flows_and_the_front_door_read_params_yaml() -> None:
         for path in SOURCES
         if "load(workspace.params" in path.read_text() or "params.load(" in path.read_text()
     }
-    allowed = {"musegen/cli.py", "musegen/commands.py"}
+    allowed = {"musegen/commands.py"} | {f"musegen/cli/{name}.py" for name in ("data", "judging", "models", "music")}
     assert {reader for reader in readers if not reader.startswith("flows/")} <= allowed
 
 

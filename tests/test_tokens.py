@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -6,12 +9,34 @@ from hypothesis import strategies as st
 from musegen.errors import BadInput
 from musegen.score import SCORE_NOTE, Bar, Score
 from musegen.theory import Meter
-from musegen.tokens import TICKS_PER_SLOT, Tokenizer, TokenizerSettings
+from musegen.tokens import METERS, SLOTS_PER_QUARTER, TICKS_PER_SLOT, Tokenizer, TokenizerSettings
 
 TOKENIZER = Tokenizer.create(TokenizerSettings())
 LOUD = Tokenizer.create(TokenizerSettings(velocity_bins=32))
 # Lengths that the vocabulary says exactly: every twelfth up to four quarters, then every quarter of a quarter.
 SLOTS = (*range(1, 49), *range(51, 145, 3))
+
+
+def remi(velocity_bins=0):
+    """MidiTok's own tokenizer with our settings."""
+    from miditok import REMI, TokenizerConfig  # takes seconds
+
+    return REMI(
+        TokenizerConfig(
+            pitch_range=(0, 127),
+            beat_res={(0, 4): SLOTS_PER_QUARTER, (4, 12): 4},
+            num_velocities=max(velocity_bins, 1),
+            use_velocities=velocity_bins > 0,
+            use_time_signatures=True,
+            time_signature_range={unit: list(counts) for unit, counts in METERS.items()},
+            use_programs=True,
+            program_changes=True,
+            one_token_stream_for_programs=True,
+            use_pitchdrum_tokens=True,
+            drums_pitch_range=(0, 127),
+            special_tokens=["PAD"],
+        )
+    )
 
 
 @st.composite
@@ -57,15 +82,25 @@ def test_tokens_transpose_as_the_score_does_and_drums_stay(score, semitones):
     assert TOKENIZER.transposed(TOKENIZER.encode(score), semitones).tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("velocity_bins", range(65))
+def test_the_vocabulary_is_miditoks(velocity_bins):
+    theirs = remi(velocity_bins).vocab
+    names = Tokenizer.create(TokenizerSettings(velocity_bins=velocity_bins)).names
+    assert dict(zip(names, range(len(names)), strict=True)) == theirs
+
+
+def test_a_tokenizer_does_not_wait_for_miditok():
+    code = (
+        "import sys; from musegen.tokens import Tokenizer, TokenizerSettings; Tokenizer.create(TokenizerSettings()); "
+        "sys.exit('miditok' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 @settings(deadline=None, max_examples=30)
 @given(scores(meters=(Meter(3, 4), Meter(4, 4))))
 def test_miditok_itself_reads_our_ids(score):
-    from miditok import REMI
-
-    from musegen import tokens
-
-    remi = REMI(tokens.remi_config(TokenizerSettings()))
-    read = remi.decode(TOKENIZER.encode(score).astype(int).tolist()).resample(480)
+    read = remi().decode(TOKENIZER.encode(score).astype(int).tolist()).resample(480)
     theirs = sorted(
         (note.start, 128 if track.is_drum else track.program, note.pitch, note.duration)
         for track in read.tracks
@@ -79,9 +114,6 @@ def test_miditok_itself_reads_our_ids(score):
 
 def test_miditok_writes_the_same_ids_but_for_repeated_meters():
     import symusic
-    from miditok import REMI
-
-    from musegen import tokens
 
     rows = [(0, 480, 60, 80, 0, 0), (0, 240, 64, 80, 0, 0), (480, 160, 38, 80, 128, 2), (2400, 960, 55, 80, 40, 1)]
     score = Score.steady(np.array(rows, SCORE_NOTE), Meter(4, 4), 120.0)
@@ -92,7 +124,7 @@ def test_miditok_writes_the_same_ids_but_for_repeated_meters():
         for note in score.notes[score.notes["program"] == program]:
             track.notes.append(symusic.Note(*(int(note[name]) for name in ("start", "ticks", "pitch", "velocity"))))
         theirs.tracks.append(track)
-    written = REMI(tokens.remi_config(TokenizerSettings())).encode(theirs).ids
+    written = remi().encode(theirs).ids
     repeated = [index for index, token in enumerate(written) if token == TOKENIZER.meters[Meter(4, 4)]][1:]
     assert TOKENIZER.encode(score).tolist() == [token for index, token in enumerate(written) if index not in repeated]
 

@@ -315,6 +315,15 @@ def test_without_dvc_it_is_unavailable(tmp_path: Path) -> None:
         versions.changes(Workspace(tmp_path), "survey")
 
 
+def test_a_checkout_that_came_as_an_archive_works_without_git(project: Workspace) -> None:
+    git(project, "init", "--quiet")
+    versions.start(project)
+    shutil.rmtree(project.root / ".git")
+    versions.start(project)
+    versions.record(project, ["survey"])
+    assert not versions.changes(project, "survey")
+
+
 def test_without_git_there_is_no_revision(recorded: Workspace) -> None:
     assert versions.code_revision(recorded) == "none"
     git(recorded, "init", "--quiet")

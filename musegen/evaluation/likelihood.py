@@ -1,7 +1,7 @@
 """How well music is foretold: the same figures for a generator and for the count model."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from musegen.errors import BadInput
+from musegen.evaluation.copy_last import CopyLast
 from musegen.evaluation.counts import CountModel
+from musegen.evaluation.tally import Tally, tally
 from musegen.models import Generator
 from musegen.tokens import FAMILIES
 from musegen.training.batches import Piece, Windows, scoring_batches
@@ -41,13 +43,16 @@ class Family:
 
 @dataclass(frozen=True)
 class Likelihood:
-    """Nats a note, bar and token (all tokens of music and the end, none of the prefix, over all pieces together).
+    """Nats a note, beat, bar and token (all tokens of music and the end, none of the prefix, over all pieces together).
 
     `accuracy` is the share of tokens that were held likeliest; precision, recall and F1 are means over the
-    families that occur, each weighing the same. `by_piece` are nats a note, in the order of the pieces.
+    families that occur, each weighing the same. `intervals`: name of a figure (`families.pitch.f1` too) → ends of its
+    95% bootstrap interval over pieces. `by_piece` (nats a note) and `accuracy_by_piece` are in the order of the pieces;
+    `tally` holds the sums that all this comes from.
     """
 
     nll_per_note: float
+    nll_per_beat: float
     nll_per_bar: float
     nll_per_token: float
     accuracy: float
@@ -55,70 +60,82 @@ class Likelihood:
     recall: float
     f1: float
     families: dict[str, Family]
-    by_style: dict[str, float]
+    intervals: dict[str, list[float]]
     by_piece: tuple[float, ...]
+    accuracy_by_piece: tuple[float, ...]
     notes: int
+    beats: int
     tokens: int
+    tally: Tally
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+    def to_report(self, names: Sequence[str]) -> dict[str, Any]:
+        """Plain values in the form of a `Report`; `names` are those of the pieces, in order."""
+        plain = ("by_piece", "accuracy_by_piece", "families", "tally")
+        found = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in plain}
+        families = {
+            name: {"precision": row.precision, "recall": row.recall, "f1": row.f1, "support": row.tokens}
+            for name, row in self.families.items()
+        }
+        return {
+            **found,
+            "pieces": len(self.by_piece),
+            "families": families,
+            "per_piece": dict(zip(names, self.by_piece, strict=True)),
+            "per_piece_accuracy": dict(zip(names, self.accuracy_by_piece, strict=True)),
+        }
 
 
 def judge(scorer: Scorer, pieces: Sequence[Piece], vocabulary: Vocabulary) -> Likelihood:
     """All figures over `pieces`; raises `BadInput` where they have no notes."""
-    notes = np.array([piece.notes for piece in pieces])
-    if not notes.sum():
+    if not sum(piece.notes for piece in pieces):
         raise BadInput("there are no notes to judge by; add music", "no pieces")
     scored = scorer(pieces)
-    nats = np.array([foretold.nats.sum() for foretold in scored])
-    targets = np.concatenate([np.append(piece.tokens.astype(np.int64), vocabulary.end) for piece in pieces])
-    guesses = np.concatenate([foretold.guesses for foretold in scored])
-    families = _families(targets, guesses, vocabulary)
-    styles = np.array([piece.conditions.style or "" for piece in pieces])
+    found = tally([each.nats for each in scored], [each.guesses for each in scored], pieces, vocabulary)
+    values = found.values()
+    families = {
+        name: Family(
+            precision=values[f"families.{name}.precision"],
+            recall=values[f"families.{name}.recall"],
+            f1=values[f"families.{name}.f1"],
+            tokens=int(tokens),
+        )
+        for name, tokens in zip(FAMILIES, found.meant.sum(axis=0), strict=True)
+        if tokens
+    }
+    by_piece = found.by_piece()
     return Likelihood(
-        nll_per_note=float(nats.sum() / notes.sum()),
-        nll_per_bar=float(nats.sum() / sum(piece.conditions.bars for piece in pieces)),
-        nll_per_token=float(nats.sum() / len(targets)),
-        accuracy=float((targets == guesses).mean()),
-        precision=float(np.mean([family.precision for family in families.values()])),
-        recall=float(np.mean([family.recall for family in families.values()])),
-        f1=float(np.mean([family.f1 for family in families.values()])),
+        **{name: value for name, value in values.items() if not name.startswith("families.")},
         families=families,
-        by_style={
-            str(style): float(nats[styles == style].sum() / max(notes[styles == style].sum(), 1))
-            for style in np.unique(styles)
-        },
-        by_piece=tuple((nats / np.maximum(notes, 1)).tolist()),
-        notes=int(notes.sum()),
-        tokens=len(targets),
+        intervals=found.intervals(),
+        by_piece=tuple(by_piece["per_piece"].tolist()),
+        accuracy_by_piece=tuple(by_piece["per_piece_accuracy"].tolist()),
+        notes=int(found.notes.sum()),
+        beats=int(found.beats.sum()),
+        tokens=int(found.tokens.sum()),
+        tally=found,
     )
-
-
-def _families(targets: NDArray[np.int64], guesses: NDArray[np.int64], vocabulary: Vocabulary) -> dict[str, Family]:
-    """By family of `tokens.FAMILIES` (the end is a condition); a guess is right only if it is the very token."""
-    right = targets == guesses
-    found = {}
-    for index, name in enumerate(FAMILIES):
-        meant, guessed = vocabulary.families[targets] == index, vocabulary.families[guesses] == index
-        if meant.any():
-            hits = int((right & meant).sum())
-            precision, recall = hits / max(int(guessed.sum()), 1), hits / int(meant.sum())
-            f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
-            found[name] = Family(precision, recall, f1, int(meant.sum()))
-    return found
 
 
 def counting(model: CountModel) -> Scorer:
     """The count model as a scorer."""
+    return _stating(model.probabilities, model.vocabulary)
+
+
+def copying(model: CopyLast) -> Scorer:
+    """Who says again what was said a bar or more before, as a scorer."""
+    return _stating(model.probabilities, model.vocabulary)
+
+
+def _stating(probabilities: Callable[[Piece], NDArray[np.float64]], vocabulary: Vocabulary) -> Scorer:
+    """A scorer from the probabilities (n + 1, vocabulary) of every token of a piece and its end."""
 
     def score(pieces: Sequence[Piece]) -> list[Foretold]:
         scored = []
         for piece in pieces:
-            probabilities = model.probabilities(piece)
-            targets = np.append(piece.tokens.astype(np.int64), model.vocabulary.end)
-            nats = -np.log(probabilities[np.arange(len(targets)), targets])
-            scored.append(Foretold(nats, probabilities.argmax(axis=1)))
+            shares = probabilities(piece)
+            targets = np.append(piece.tokens.astype(np.int64), vocabulary.end)
+            nats = -np.log(shares[np.arange(len(targets)), targets])
+            scored.append(Foretold(nats, shares.argmax(axis=1)))
         return scored
 
     return score

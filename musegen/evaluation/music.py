@@ -1,4 +1,4 @@
-"""What a piece measurably is, whether that is what was asked, and how far a set of pieces is from a human one."""
+"""What a piece measurably is, and whether that is what was asked."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,22 +19,6 @@ _MONOPHONIC = 1.02
 _BPM_TOLERANCE = 0.5
 _KEY_SHARE = 0.9
 _MATCH_WINDOW = 16
-
-# What `distances` compares, with the least spread each counts as having: human pieces that all agree must not make
-# every difference infinite.
-_COMPARED = {
-    "notes_per_bar": 0.25,
-    "polyphony": 0.05,
-    "pitch_range": 1.0,
-    "mean_quarters": 0.05,
-    "mean_interval": 0.1,
-    "pitch_class_entropy": 0.05,
-    "scale_consistency": 0.01,
-    "groove_consistency": 0.005,
-    "repeated_bar_share": 0.02,
-    "bar_similarity": 0.02,
-    "empty_bar_share": 0.01,
-}
 
 
 @dataclass(frozen=True)
@@ -147,53 +131,6 @@ def kept_shares(pieces: Sequence[tuple[Measured, Mapping[str, Any]]]) -> dict[st
     return {name: float(np.mean(values)) for name, values in answers.items()}
 
 
-@dataclass(frozen=True)
-class Distance:
-    """How far the generated pieces lie from the human ones in one measure.
-
-    `distance`: Wasserstein-1 distance of the two distributions over the human spread, which is the mean absolute
-    difference of two human pieces (Gini's): 0 is the same, 1 is a shift by as much as two human pieces differ.
-    `low`, `high`: 95% bootstrap interval; as the distance can't be negative, resampling can only add to a small one.
-    `chance`: what 95% of draws of as many *human* pieces stay below; a distance up to it says nothing.
-    """
-
-    distance: float
-    low: float
-    high: float
-    chance: float
-    generated_mean: float
-    human_mean: float
-
-
-def distances(
-    generated: Sequence[Score], human: Sequence[Score], seed: int = 0, draws: int = 200
-) -> dict[str, Distance]:
-    """How far generated music is from human music, by measure; one that applies to no piece of either is left out.
-
-    Equal input and seed give equal figures. Raises ValueError if either set is empty.
-    """
-    if not generated or not human:
-        raise ValueError(f"{len(generated)} generated and {len(human)} human pieces: a distance needs both")
-    tables = [[measure(score) for score in scores] for scores in (generated, human)]
-    found = {}
-    for name, finest in _COMPARED.items():
-        ours, theirs = (
-            np.array([value for row in rows if (value := getattr(row, name)) is not None], np.float64)
-            for rows in tables
-        )
-        if len(ours) and len(theirs):
-            found[name] = _distance(ours, theirs, finest, np.random.default_rng(seed), draws)
-    return found
-
-
-def wasserstein(first: NDArray[Any], second: NDArray[Any]) -> float:
-    """Wasserstein-1 distance of two samples: the area between their cumulative distributions, in their unit."""
-    values = np.sort(np.concatenate([first, second]))
-    below_first = np.searchsorted(np.sort(first), values[:-1], side="right") / len(first)
-    below_second = np.searchsorted(np.sort(second), values[:-1], side="right") / len(second)
-    return float(np.sum(np.abs(below_first - below_second) * np.diff(values)))
-
-
 def lead_line(score: Score) -> NDArray[Any]:
     """The upper line, rows of `SCORE_NOTE`: the highest pitched note of an onset unless a higher one still sounds."""
     pitched = score.notes[score.notes["program"] != DRUMS]
@@ -280,21 +217,3 @@ def _scale_consistency(pitched: NDArray[Any]) -> float | None:
     counts = np.bincount(pitched["pitch"] % 12, minlength=12)
     # A natural minor scale has the notes of its relative major, so the major ones are all.
     return float(max(counts[sorted(key.scale)].sum() for key in ALL_KEYS if not key.minor) / len(pitched))
-
-
-def _distance(
-    ours: NDArray[Any], theirs: NDArray[Any], finest: float, random: np.random.Generator, draws: int
-) -> Distance:
-    count = len(theirs)
-    ranks = 2 * np.arange(count) - count + 1
-    gini = 2 * float(np.sum(ranks * np.sort(theirs))) / max(count * (count - 1), 1)
-    spread = max(gini, finest)
-
-    def drawn(first: NDArray[Any]) -> list[float]:
-        pairs = ((random.choice(first, len(ours)), random.choice(theirs, count)) for _ in range(draws))
-        return [wasserstein(*pair) / spread for pair in pairs]
-
-    low, high = np.quantile(drawn(ours), (0.025, 0.975)).tolist()
-    chance = float(np.quantile(drawn(theirs), 0.95))
-    value = wasserstein(ours, theirs) / spread
-    return Distance(value, min(low, value), max(high, value), chance, float(ours.mean()), float(theirs.mean()))

@@ -1,19 +1,16 @@
-"""Pictures of pieces and of figures, as PNG files for reports, the registry and the page.
+"""Pictures of pieces and of their learning, as PNG files for reports, the registry and the page.
 
-Equal input gives equal bytes (one matplotlib version provided): the font is the one matplotlib brings, a person's own
-matplotlibrc is left aside, no date or software name is written. No display and no global figure is involved: a server
-may draw from any thread. A missing folder is made; each function returns the path it was given.
+A missing folder is made; each function returns the path it was given.
 """
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musegen.evaluation.canvas import BASELINE, COLOURS, DRUM, KEYS, LINE, MODEL, drawable, figure_at
 from musegen.labels import DRUMS
 from musegen.score import Bar, Score
 from musegen.theory import TICKS_PER_QUARTER
@@ -22,11 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette (2008): told apart with any colour vision. Its yellow is too light on white and left out.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5D5D5D")
-_MODEL, _BASELINE, _DRUM = "#0072B2", "#B8BDC4", "#5D5D5D"
-_INK, _SOFT, _LINE, _KEYS = "#22262B", "#6B737C", "#C9CED4", "#F3F5F7"
-_DOTS_PER_INCH = 160
 _BARS_PER_ROW = 20
 _CROWDED_BARS = 32
 _MOST_ROWS = 6
@@ -36,22 +28,6 @@ _FAMILIES = (
     *("piano", "mallets", "organ", "guitar", "bass", "strings", "ensemble", "brass"),
     *("reed", "pipe", "synth lead", "synth pad", "synth effects", "world", "percussive", "effects"),
 )
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9.0,
-    "axes.edgecolor": _LINE,
-    "axes.labelcolor": _SOFT,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "text.color": _INK,
-    "text.parse_math": False,
-    "xtick.color": _SOFT,
-    "ytick.color": _SOFT,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "legend.frameon": False,
-}
 # Lanes of the kit from top to bottom with their General MIDI pitches.
 _KIT = {
     "cymbal": (49, 51, 52, 53, 55, 57, 59),
@@ -61,8 +37,6 @@ _KIT = {
     "kick": (35, 36),
 }
 _LANE = 2.4
-# matplotlib's settings are global to the process.
-_LOCK = threading.Lock()
 
 
 def piano_roll(score: Score, path: Path, title: str, part_names: Mapping[int, str] | None = None) -> Path:
@@ -78,7 +52,7 @@ def piano_roll(score: Score, path: Path, title: str, part_names: Mapping[int, st
     row_ticks = max((row[-1].end - row[0].start for row in rows if row), default=4 * TICKS_PER_QUARTER)
     height = 0.85 + len(rows) * (0.42 + 0.06 * (high + 0.5 - bottom))
     colours = _part_colours(score)
-    with _figure(path, 11, height, title, _subtitle(score)) as figure:
+    with figure_at(path, 11, height, title, _subtitle(score)) as figure:
         for ax, bars in zip(figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows, strict=True):
             first = bars[0].start if bars else 0
             ax.set(xlim=(first, first + row_ticks), ylim=(bottom, high + 0.5))
@@ -95,9 +69,9 @@ def learning_curve(history: Sequence[Mapping[str, Any]], baseline: float | None,
     Each row of `history` has `step` and one or both of `train`, `valid`; rows may lack either. The best valid point is
     marked. Values that are no number are left out.
     """
-    with _figure(path, 7.2, 3.9, "Learning", "nats per note, lower is better") as figure:
+    with figure_at(path, 7.2, 3.9, "Learning", "nats per note, lower is better") as figure:
         ax = figure.subplots()
-        for name, colour, width in (("train", _BASELINE, 1.6), ("valid", _MODEL, 2.2)):
+        for name, colour, width in (("train", BASELINE, 1.6), ("valid", MODEL, 2.2)):
             points = [(float(row["step"]), float(row[name])) for row in history if row.get(name) is not None]
             points = [point for point in points if np.isfinite(point).all()]
             if points:
@@ -106,86 +80,14 @@ def learning_curve(history: Sequence[Mapping[str, Any]], baseline: float | None,
             if points and name == "valid":
                 _mark_best(ax, points)
         if baseline is not None and np.isfinite(baseline):
-            ax.axhline(baseline, color=_COLOURS[1], lw=1.4, ls=(0, (5, 3)), label=f"count model {baseline:.2f}")
+            ax.axhline(baseline, color=COLOURS[1], lw=1.4, ls=(0, (5, 3)), label=f"count model {baseline:.2f}")
         ax.set_xlabel("training step")
-        ax.grid(axis="y", color=_LINE, lw=0.5)
-        if ax.get_legend_handles_labels()[0]:
-            ax.legend(loc="upper right")
+        ax.grid(axis="y", color=LINE, lw=0.5)
+        ax.margins(y=0.14)
+        handles, labels = ax.get_legend_handles_labels()
+        if handles:
+            figure.legend(handles, labels, loc="upper right", ncols=3, bbox_to_anchor=(0.99, 0.99))
     return path
-
-
-def family_f1(
-    model: Mapping[str, Mapping[str, float]], baseline: Mapping[str, Mapping[str, float]] | None, path: Path
-) -> Path:
-    """Precision, recall and F1 of the next token by family, the model's beside the count model's.
-
-    Both: family → `precision`, `recall`, `f1` in 0..1 (and `support`, which orders the families).
-    """
-    families = sorted(model, key=lambda name: (-float(model[name].get("support", 0)), name))
-    sides = [("model", model, _MODEL)] + ([("count model", baseline, _BASELINE)] if baseline else [])
-    with _figure(path, 9.6, 1.45 + 0.42 * max(len(families), 1), "Next token by family", "1 is perfect") as figure:
-        for ax, measure in zip(figure.subplots(1, 3, sharey=True), ("precision", "recall", "f1"), strict=True):
-            for place, (name, side, colour) in enumerate(sides):
-                values = [float(side.get(family, {}).get(measure, 0.0)) for family in families]
-                rows = np.arange(len(families)) + (place - (len(sides) - 1) / 2) * 0.4
-                ax.barh(rows, values, 0.36, color=colour, label=name)
-                for row, value in zip(rows, values, strict=True):
-                    ax.text(value + 0.02, row, f"{value:.2f}", va="center", fontsize=7, color=_SOFT)
-            ax.set(xlim=(0, 1.15), xticks=(0, 0.5, 1), yticks=range(len(families)))
-            ax.set_yticklabels([_drawable(family) for family in families], color=_INK)
-            ax.set_title({"f1": "F1"}.get(measure, measure), loc="left", fontsize=9, color=_INK)
-        figure.axes[0].invert_yaxis()
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="upper right", ncols=2, bbox_to_anchor=(0.99, 0.99))
-    return path
-
-
-def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str], path: Path) -> Path:
-    """Counts of asked (rows) by heard (columns); the shade is the share of the row. Raises ValueError if not square."""
-    counts = np.asarray(matrix, int)
-    if counts.shape != (len(labels), len(labels)) or not len(labels):
-        raise ValueError(f"a matrix of shape {counts.shape} does not fit {len(labels)} labels")
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    side = 0.55 * len(labels)
-    words = "rows: asked, columns: heard"
-    with _figure(path, max(2.2 + side, 4.2), max(2.2 + side * 0.8, 3.0), "Style", words) as figure:
-        ax = figure.subplots()
-        ax.imshow(shares, cmap="Blues", vmin=0, vmax=1.15, aspect="auto")
-        for (row, column), count in np.ndenumerate(counts):
-            colour = "white" if shares[row, column] > 0.72 else (_INK if count else _LINE)
-            ax.text(column, row, str(count), ha="center", va="center", color=colour)
-        names = [_drawable(label.replace("_", " ")) for label in labels]
-        tilted: dict[str, Any] = {"rotation": 40, "ha": "right"} if len(labels) > 3 else {}
-        ax.set_xticks(range(len(labels)), names, **tilted)
-        ax.set_yticks(range(len(labels)), names)
-        ax.spines[:].set_visible(False)
-    return path
-
-
-@contextmanager
-def _figure(path: Path, width: float, height: float, title: str, subtitle: str) -> "Iterator[Figure]":
-    """A figure in inches with its heading; written when the block ends well."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with _LOCK, matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
-        figure = Figure((width, height), dpi=_DOTS_PER_INCH, layout="constrained", facecolor="white")
-        figure.get_layout_engine().set(rect=(0.004, 0, 0.992, 1 - 0.62 / height))  # type: ignore[union-attr, call-arg]
-        figure.text(0.14 / width, 1 - 0.13 / height, _drawable(title), fontsize=13, weight="bold", va="top")
-        figure.text(0.14 / width, 1 - 0.40 / height, _drawable(subtitle), fontsize=9, color=_SOFT, va="top")
-        yield figure
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, format="png", metadata={"Software": None})
-
-
-def _drawable(text: str) -> str:
-    """The text with a box for what the font lacks: a Chinese title must not fill the log with warnings."""
-    from matplotlib.font_manager import FontProperties, findfont, get_font
-
-    font = get_font(findfont(FontProperties(family="DejaVu Sans")))
-    return "".join(letter if font.get_char_index(ord(letter)) else "□" for letter in text if letter.isprintable())
 
 
 def _subtitle(score: Score) -> str:
@@ -218,7 +120,7 @@ def _pitch_span(pitches: NDArray[Any], drums: bool) -> tuple[int, int]:
 
 def _part_colours(score: Score) -> dict[int, str]:
     parts = np.unique(score.notes["part"][score.notes["program"] != DRUMS])
-    return {int(part): _COLOURS[place % len(_COLOURS)] for place, part in enumerate(parts)}
+    return {int(part): COLOURS[place % len(COLOURS)] for place, part in enumerate(parts)}
 
 
 def _draw_grid(ax: "Axes", bars: Sequence[Bar], number: int, span: tuple[int, int]) -> None:
@@ -228,13 +130,13 @@ def _draw_grid(ax: "Axes", bars: Sequence[Bar], number: int, span: tuple[int, in
     pitches = range(span[0], span[1] + 1)
     for pitch in pitches:
         if pitch % 12 in _BLACK_KEYS:
-            ax.fill_between((left, right), pitch - 0.5, pitch + 0.5, color=_KEYS, lw=0, zorder=0)
+            ax.fill_between((left, right), pitch - 0.5, pitch + 0.5, color=KEYS, lw=0, zorder=0)
     if len(bars) <= _CROWDED_BARS:
         beats = [bar.start + beat * bar.meter.beat_ticks for bar in bars for beat in range(1, bar.meter.beats)]
-        ax.vlines(beats, bottom, top, color=_LINE, lw=0.35, zorder=1)
-    ax.vlines([*(bar.start for bar in bars), right], bottom, top, color=_LINE, lw=1.0, zorder=1)
+        ax.vlines(beats, bottom, top, color=LINE, lw=0.35, zorder=1)
+    ax.vlines([*(bar.start for bar in bars), right], bottom, top, color=LINE, lw=1.0, zorder=1)
     tonics = [pitch for pitch in pitches if pitch % 12 == 0]
-    ax.hlines(tonics, left, right, color=_LINE, lw=0.6, zorder=1)
+    ax.hlines(tonics, left, right, color=LINE, lw=0.6, zorder=1)
     ax.set_yticks(tonics, [f"C{pitch // 12 - 1}" for pitch in tonics])
     numbered = [(bar.start, str(number + place + 1)) for place, bar in enumerate(bars) if place % 4 == 0]
     ax.set_xticks([start for start, _ in numbered], [name for _, name in numbered], ha="left", fontsize=7.5)
@@ -269,8 +171,8 @@ def _draw_drums(ax: "Axes", notes: NDArray[Any], lanes: Mapping[int, str], top: 
     floors = {name: top - _LANE * (place + 1) for place, name in enumerate(used)}
     floor = np.array([floors[lanes[int(pitch)]] + 0.35 for pitch in notes["pitch"]])
     reach = (_LANE - 0.6) * (0.35 + 0.65 * notes["velocity"] / 127)
-    ax.vlines(notes["start"], floor, floor + reach, color=_DRUM, lw=1.6, zorder=3)
-    ax.hlines([*floors.values(), *([top] if used else [])], left, right, color=_LINE, lw=0.4, zorder=1)
+    ax.vlines(notes["start"], floor, floor + reach, color=DRUM, lw=1.6, zorder=3)
+    ax.hlines([*floors.values(), *([top] if used else [])], left, right, color=LINE, lw=0.4, zorder=1)
     names = [label.get_text() for label in ax.get_yticklabels()]
     ax.set_yticks([*ax.get_yticks(), *(floor + _LANE / 2 for floor in floors.values())], [*names, *used])
 
@@ -284,7 +186,7 @@ def _part_legend(figure: "Figure", score: Score, colours: Mapping[int, str], nam
         labels[part] = names.get(part, _FAMILIES[int(np.bincount(programs).argmax()) // 8])
     repeated = {part: list(labels.values()).count(label) > 1 for part, label in labels.items()}
     handles = [
-        Patch(color=colours[part], label=_drawable(f"{label} {place + 1}" if repeated[part] else label))
+        Patch(color=colours[part], label=drawable(f"{label} {place + 1}" if repeated[part] else label))
         for place, (part, label) in enumerate(labels.items())
     ]
     if len(handles) > 1:
@@ -294,5 +196,5 @@ def _part_legend(figure: "Figure", score: Score, colours: Mapping[int, str], nam
 
 def _mark_best(ax: "Axes", points: Sequence[tuple[float, float]]) -> None:
     step, value = min(points, key=lambda point: point[1])
-    ax.plot(step, value, "o", color=_MODEL, ms=6, zorder=5)
-    ax.annotate(f"best {value:.2f}", (step, value), (0, -14), textcoords="offset points", ha="center", color=_MODEL)
+    ax.plot(step, value, "o", color=MODEL, ms=6, zorder=5)
+    ax.annotate(f"best {value:.2f}", (step, value), (0, -14), textcoords="offset points", ha="center", color=MODEL)

@@ -5,8 +5,8 @@ a transposition, another tempo or another instrument leave as they are. Its wort
 has not seen; report that beside what it says of generated ones.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from musegen.errors import BadInput
 from musegen.evaluation.music import lead_line, repeated_bar_share
+from musegen.evaluation.style_figures import StyleFigures, compare
 from musegen.labels import DRUMS
 from musegen.score import SCORE_NOTE, Score
 from musegen.theory import TICKS_PER_QUARTER, Key
@@ -37,37 +38,6 @@ def features(score: Score) -> NDArray[np.float64]:
     which a caller may ask for in any style.
     """
     return np.concatenate([np.asarray(values, np.float64) for values in _blocks(score).values()])
-
-
-@dataclass(frozen=True)
-class StyleFigures:
-    """What the judge said of `n` pieces. Macro figures are means over the styles that were asked for.
-
-    `confusion[i][j]`: pieces asked as `labels[i]` and heard as `labels[j]`. `majority` is the accuracy of whoever
-    always answers with the most frequent style asked. `note` says what limits these figures, where something does.
-    """
-
-    accuracy: float
-    macro_precision: float
-    macro_recall: float
-    macro_f1: float
-    majority: float
-    labels: tuple[str, ...]
-    confusion: tuple[tuple[int, ...], ...]
-    per_style: dict[str, dict[str, float]]
-    n: int
-    without_meter: bool = False
-    note: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """A dict of plain numbers, words and lists."""
-        return asdict(self) | {"labels": list(self.labels), "confusion": [list(row) for row in self.confusion]}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        confusion = tuple(tuple(int(count) for count in row) for row in values["confusion"])
-        return cls(**{**values, "labels": tuple(values["labels"]), "confusion": confusion})
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,38 +100,7 @@ class StyleJudge:
         unknown = sorted(set(styles) - set(self.styles))
         if unknown:
             notes.append(f"not in the training pieces, so always missed: {', '.join(unknown)}")
-        return _figures(self.predict(scores), list(styles), self.styles, self.without_meter, "; ".join(notes))
-
-
-def _figures(
-    heard: Sequence[str], asked: Sequence[str], known: Sequence[str], without_meter: bool, note: str
-) -> StyleFigures:
-    labels = tuple(sorted({*known, *asked}))
-    index = {label: row for row, label in enumerate(labels)}
-    confusion = np.zeros((len(labels), len(labels)), int)
-    np.add.at(confusion, ([index[label] for label in asked], [index[label] for label in heard]), 1)
-    hits, rows, columns = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
-    recall, precision = hits / np.maximum(rows, 1), hits / np.maximum(columns, 1)
-    f1 = 2 * hits / np.maximum(rows + columns, 1)
-    present = rows > 0
-    per_style = {
-        label: {"precision": float(p), "recall": float(r), "f1": float(f), "n": int(n)}
-        for label, p, r, f, n in zip(labels, precision, recall, f1, rows, strict=True)
-        if n
-    }
-    return StyleFigures(
-        accuracy=float(hits.sum() / rows.sum()),
-        macro_precision=float(precision[present].mean()),
-        macro_recall=float(recall[present].mean()),
-        macro_f1=float(f1[present].mean()),
-        majority=float(rows.max() / rows.sum()),
-        labels=labels,
-        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
-        per_style=per_style,
-        n=int(rows.sum()),
-        without_meter=without_meter,
-        note=note,
-    )
+        return compare(self.predict(scores), list(styles), self.styles, self.without_meter, "; ".join(notes))
 
 
 def _table(scores: Sequence[Score], styles: Sequence[str], without_meter: bool) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Generators: what they are told, how they are built, how they are kept."""
 
 from musegen.models.build import build
-from musegen.models.files import load_model, save_model
+from musegen.models.files import load_model, save_model, save_weights
 from musegen.models.generator import Generator, parameter_count
 from musegen.models.settings import ModelSettings, RecurrentSettings, Sizes, TransformerSettings
 
@@ -15,4 +15,5 @@ __all__ = [
     "load_model",
     "parameter_count",
     "save_model",
+    "save_weights",
 ]

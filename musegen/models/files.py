@@ -1,11 +1,13 @@
 """A model as a folder of data: weights in safetensors, settings and vocabulary in JSON; nothing in it can run."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from musegen.errors import BadInput
 from musegen.models.build import build
@@ -21,9 +23,13 @@ _ANY_SETTINGS: TypeAdapter[TransformerSettings | RecurrentSettings] = TypeAdapte
 
 def save_model(folder: Path, model: Generator, settings: ModelSettings, vocabulary: Vocabulary) -> None:
     """Write the three files into `folder`, which is made if need be."""
+    save_weights(folder, model.state_dict(), settings, vocabulary)
+
+
+def save_weights(folder: Path, weights: Mapping[str, Tensor], settings: ModelSettings, vocabulary: Vocabulary) -> None:
+    """The same of weights by their names."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(weights, folder / WEIGHTS)
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
     (folder / SETTINGS).write_text(settings.model_dump_json(indent=1) + "\n")
     vocabulary.save(folder / VOCABULARY)
 

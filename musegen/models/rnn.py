@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch.nn.functional as F  # noqa: N812 (its usual name)
 from torch import Tensor, nn
 
 from musegen.models.generator import Generator
@@ -9,10 +10,10 @@ from musegen.models.settings import RecurrentSettings, Sizes
 
 
 class RecurrentMemory:
-    """The state of all layers after the tokens so far; nothing before the first."""
+    """The state of each layer after the tokens so far; nothing before the first."""
 
-    def __init__(self) -> None:
-        self.state: Any = None
+    def __init__(self, layers: int) -> None:
+        self.states: list[Any] = [None] * layers
         self.length = 0
 
 
@@ -23,19 +24,26 @@ class Recurrent(Generator):
         super().__init__(sizes, settings.width, settings.dropout)
         self.settings = settings
         layer = nn.GRU if settings.kind == "gru" else nn.LSTM
-        between = settings.dropout if settings.layers > 1 else 0.0
-        self.layers = layer(settings.width, settings.width, settings.layers, batch_first=True, dropout=between)
+        # One at a time: the dropout between layers that cuDNN offers keeps a state of its own, which no seed resets.
+        self.layers = nn.ModuleList(
+            layer(settings.width, settings.width, batch_first=True) for _ in range(settings.layers)
+        )
         self.norm = nn.LayerNorm(settings.width, bias=False)
 
     def memory(self, batch: int) -> RecurrentMemory:
         """An empty state."""
-        return RecurrentMemory()
+        return RecurrentMemory(len(self.layers))
 
     def body(self, hidden: Tensor, memory: RecurrentMemory | None) -> Tensor:
         """See `Generator.body`."""
-        output, state = self.layers(hidden, memory.state if memory else None)
+        output = hidden
+        for index, layer in enumerate(self.layers):
+            if index:
+                output = F.dropout(output, self.settings.dropout, self.training)
+            output, state = layer(output, memory.states[index] if memory else None)
+            if memory:
+                memory.states[index] = state
         if memory:
-            memory.state = state
             memory.length += hidden.shape[1]
         normed: Tensor = self.norm(hidden + output)
         return normed

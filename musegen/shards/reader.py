@@ -4,8 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from musegen.errors import BadInput, Unavailable
 from musegen.shards.manifest import ShardEntry, load, strangers
@@ -39,8 +42,9 @@ def stream(place: Place, split: str, columns: Sequence[str] | None = None) -> It
 class CommittedRows:
     """The rows of a committed shard by track, a row group in memory at a time; its hash is checked first.
 
-    `fingerprints`: track → what its rows were made from. Raises `BadInput` where the shard is missing or damaged. The
-    file stays open: a commit that falls between may put another in its place.
+    `fingerprints`: track → what its rows were made from. Raises `BadInput` where the shard is missing or damaged,
+    `Unavailable` where disk or network fail. The file stays open: a commit that falls between may put another in its
+    place, if it is local; in a bucket, what is read then is refused.
     """
 
     def __init__(self, place: Place, entry: ShardEntry) -> None:
@@ -72,6 +76,37 @@ class CommittedRows:
             with _reading(self._store, self._entry, self._file) as parquet:
                 self._held = index, parquet.read_row_group(index, use_threads=False)
         return self._held[1]
+
+
+class RowGroups:
+    """The row groups of a split, in the order of its shards, each read when it is asked for.
+
+    Every shard's hash is checked first. Raises `BadInput` where one is missing or damaged, `Unavailable` where disk or
+    network fail. The files stay open: a commit that falls between may put others in their places, if they are local; in
+    a bucket, what is read then is refused by the checksums of its pages.
+    """
+
+    def __init__(self, place: Place, split: str) -> None:
+        self._store = Store.at(place)
+        self._places: list[tuple[ShardEntry, pa.NativeFile, int]] = []
+        for entry in load(self._store).of(split):
+            file = _open(self._store, entry)
+            with _reading(self._store, entry, file) as parquet:
+                self._places += [(entry, file, index) for index in range(parquet.num_row_groups)]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def read(self, group: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of one group, held against the checksums of their pages."""
+        entry, file, index = self._places[group]
+        with _reading(self._store, entry, file) as parquet:
+            return parquet.read_row_group(index, columns=columns, use_threads=False)
+
+    def list_lengths(self, column: str) -> list[NDArray[np.int64]]:
+        """How long the lists of a column are (rows,), by group; one group is in memory at a time."""
+        tables = (self.read(group, [column]) for group in range(len(self)))
+        return [pc.list_value_length(table.column(0)).to_numpy().astype(np.int64) for table in tables]
 
 
 def verify(place: Place) -> list[str]:
@@ -122,8 +157,10 @@ def _reading(store: Store, shard: ShardEntry, file: pa.NativeFile) -> Iterator[p
             yield parquet
     except (OSError, pa.ArrowException) as error:
         name = store.describe(shard.path)
-        if isinstance(error, OSError) and not store.is_local:  # its hash was right a moment ago: it is the network
-            raise Unavailable(f"{name}: it can't be read ({error}); see to the connection, then run again") from error
+        # Its hash was right a moment ago: it is the network, or a disk that says so; Arrow's own words have no number.
+        if isinstance(error, OSError) and (error.errno or not store.is_local):
+            what = "disk" if store.is_local else "connection"
+            raise Unavailable(f"{name}: it can't be read ({error}); see to the {what}, then run again") from error
         raise _wrong(store, shard, f"it can't be read ({error})") from error
 
 

@@ -3,57 +3,32 @@
 import hashlib
 import json
 import shutil
-import time
-from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from musegen.cluster.train import TrainingJob, train_on_cluster
-from musegen.errors import BadInput, Unavailable
+from musegen.cluster.train import PROGRESS, TrainingJob, Workers, ensure_unchanged, train_on_cluster
+from musegen.errors import BadInput, MusegenError
+from musegen.evaluation import originality
 from musegen.generate import Composer, Habits
 from musegen.params import Params
-from musegen.registry import GENERATOR_EXPERIMENT, Point, Registry
-from musegen.shards import manifest, reader
-from musegen.shards.schema import Example
+from musegen.registry.runs import KIND, NOTE
+from musegen.shards import elsewhere, manifest
+from musegen.stages import training_folders
+from musegen.stages.tracking import Tracker
+from musegen.stages.training_data import Learnt, learnt_from, originals
+from musegen.stages.training_report import Fitted, pace_of, words_of
+from musegen.stages.training_samples import Artist
+from musegen.stages.training_spool import FINISHED, KILLED, Spool, Story
 from musegen.training import Progress, TrainingResult
+from musegen.tuned import TUNED
 from musegen.vocabulary import Vocabulary
 from musegen.workspace import Workspace
 
+__all__ = ["Fitted", "job_of", "load_composer", "run_folder", "train_generator", "training_facts", "words_of"]
+
 HABITS, TRAINING, VOCABULARY = "habits.json", "training.json", "vocabulary.json"
-_MOST_KEYS = 4
-_POINTS_PER_CALL = 64
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A finished training: what came out, its MLflow run, and the data it learnt from."""
-
-    result: TrainingResult
-    run_id: str
-    data_sha256: str
-
-    def to_markdown(self) -> str:
-        """What a reader of the flow run wants to know of it."""
-        result = self.result
-        resumed = f"resumed at step {result.resumed_from_step}, " if result.resumed_from_step else ""
-        lines = [
-            f"{resumed}{result.steps} steps{', stopped early' if result.stopped_early else ''}; the best at step "
-            f"{result.best_step} with {result.best_valid_nll_per_note:.3f} nats a note on `valid`.",
-            f"MLflow run `{self.run_id}`, data `{self.data_sha256[:12]}`.",
-            "",
-            "| step | train, nats a token | valid, nats a note |",
-            "|---|---|---|",
-        ]
-        lines += [
-            f"| {point.step} | {point.train_nll_per_token:.3f} | {point.valid_nll_per_note:.3f} |"
-            for point in result.history
-            if point.valid_nll_per_note is not None
-        ]
-        return "\n".join(lines) + "\n"
 
 
 def train_generator(
@@ -65,32 +40,68 @@ def train_generator(
     """Train by the `generator` section and put the best weights into `models/generator`.
 
     The run is named by data and settings: started again after a kill, it goes on where its newest checkpoint stands,
-    in the same MLflow run.
+    in the same MLflow run. Where MLflow is away it is told later. Raises `MusegenError` where the training was stopped,
+    `BadInput` (reason "changed") where another dataset was committed meanwhile.
     """
-    data_sha256 = manifest.load(workspace.composing).data_sha256
-    learnt = reader.read(workspace.composing, "train")
-    empty = [split for split in reader.SPLITS if not reader.read(workspace.composing, split)]
-    if empty:
-        raise BadInput(
-            f"{workspace.composing}: no piece with notes and downbeats fell into {' and '.join(empty)}; add music, or "
-            "raise survey.valid_share and survey.test_share",
-            "too few",
-        )
-    run = _run_folder(workspace, params, data_sha256)
-    vocabulary = Vocabulary.create(params.composing.tokens, tuple(row.style for row in learnt if row.style))
-    vocabulary.save(run / VOCABULARY)
-    registry = Registry(workspace)
-    run_id = _tracked_run(registry, run, params, {**tags, "data.sha256": data_sha256})
-    job = TrainingJob(workspace.composing, run, run / VOCABULARY, params.generator.model, params.generator.training)
-    with _Curves(registry, run_id) as curves:
+    training_folders.mend_if_free(_fresh(workspace), workspace.generator)
+    data_sha256 = manifest.load(elsewhere.place_of(workspace.composing)).data_sha256
+    learnt = _complete(learnt_from(workspace.composing, data_sha256), workspace.composing)
+    job = job_of(workspace, params, data_sha256)
+    _hand_over(job.run, workspace.params, workspace.root / TUNED)
+    vocabulary = Vocabulary.load(job.vocabulary)
+    artist = Artist(job.run, params.generator.samples, job.model, vocabulary, learnt.habits, data_sha256)
+    with Tracker(workspace, job.run, _story(job, params, learnt, tags, data_sha256), artist) as tracker:
+        result = _learn(job, tracker, on_progress)
+    fitted = Fitted(
+        result,
+        job.run.name,
+        tracker.run_id,
+        data_sha256,
+        pace_of(job.run / PROGRESS),
+        samples=tuple(artist.pieces),
+        waiting=tracker.waiting,
+        trouble=tracker.trouble,
+        unheard=artist.trouble,
+    )
+    with training_folders.publishing(_fresh(workspace)):
+        _publish(workspace, job, fitted, learnt, vocabulary)
+    training_folders.prune(workspace.runs)
+    return fitted
 
-        def tell(progress: Progress) -> None:
-            curves.add(progress)
-            on_progress(progress)
 
-        result = train_on_cluster(job, params.generator.cpu_workers, tell)
-    _publish(run, result, workspace.generator, habits_of(learnt), {"run_id": run_id, "data_sha256": data_sha256})
-    return Fitted(result, run_id, data_sha256)
+def run_folder(workspace: Workspace, params: Params, data_sha256: str) -> Path:
+    """Where the training of these settings on these data lives: named by all that its weights depend on."""
+    settings = (params.generator.model, params.generator.training, params.composing.tokens)
+    key = " ".join([data_sha256, *(part.fingerprint() for part in settings)])
+    return workspace.runs / f"generator-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def job_of(workspace: Workspace, params: Params, data_sha256: str) -> TrainingJob:
+    """What a worker needs; the run's folder is made, and its vocabulary."""
+    run, section = run_folder(workspace, params, data_sha256), params.generator
+    run.mkdir(parents=True, exist_ok=True)
+    styles = tuple(learnt_from(workspace.composing, data_sha256).styles)
+    Vocabulary.create(params.composing.tokens, styles).save(run / VOCABULARY)
+    workers = Workers(
+        section.cpu_workers, section.least_workers, section.sharding, section.failures, section.frozen_seconds
+    )
+    return TrainingJob(
+        workspace.composing, run, run / VOCABULARY, section.model, section.training, workers, data_sha256
+    )
+
+
+def parameters_of(params: Params, learnt: Learnt) -> dict[str, Any]:
+    """What of params.yaml and the data an engineer compares runs by."""
+    content = params.model_dump(mode="json")
+    composing, section = dict(content["composing"]), content["generator"]
+    return {
+        "model": section.pop("model"),
+        "training": section.pop("training"),
+        "tokens": composing.pop("tokens"),
+        "composing": composing,
+        "workers": {name: value for name, value in section.items() if name != "samples"},
+        "data": {**{f"{split}_rows": rows for split, rows in learnt.rows.items()}, "styles": len(learnt.styles)},
+    }
 
 
 def load_composer(folder: Path) -> Composer:
@@ -104,96 +115,91 @@ def load_composer(folder: Path) -> Composer:
 
 
 def training_facts(folder: Path) -> dict[str, Any]:
-    """How a generator came to be: run id, data, steps, history."""
+    """How a generator came to be: `run` (its name), `run_id` (None where MLflow was away), data, steps, history."""
     facts: dict[str, Any] = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
     return facts
 
 
-def habits_of(examples: list[Example]) -> dict[str, Habits]:
-    """For every style what its tracks usually are; augmented variants don't count."""
-    by_style: dict[str, list[Example]] = {}
-    for example in examples:
-        if example.style and example.variant == 0:
-            by_style.setdefault(example.style, []).append(example)
-    return {
-        style: Habits(
-            bpm=float(round(median([row.bpm for row in rows if row.bpm] or [120.0]))),
-            meter=Counter(row.meter for row in rows).most_common(1)[0][0],
-            keys=tuple(key for key, _ in Counter(row.key for row in rows if row.key).most_common(_MOST_KEYS)) or ("C",),
+def _complete(learnt: Learnt, folder: Path) -> Learnt:
+    """Itself; raises `BadInput` where a split of the dataset in `folder` holds nothing."""
+    if learnt.empty:
+        raise BadInput(
+            f"{folder}: no piece with notes and downbeats fell into {' and '.join(learnt.empty)}; add music, or raise "
+            "survey.valid_share and survey.test_share",
+            "too few",
         )
-        for style, rows in sorted(by_style.items())
-    }
+    return learnt
 
 
-def words_of(progress: Progress) -> str:
-    """How a training stands, for a line beside the bar."""
-    words = f"{progress.train_nll_per_token:.2f} nats a token"
-    return words if progress.valid_nll_per_note is None else f"{words}, valid {progress.valid_nll_per_note:.2f} a note"
+def _learn(job: TrainingJob, tracker: Tracker, on_progress: Callable[[Progress], None]) -> TrainingResult:
+    """Train, and let MLflow know; raises `MusegenError` where somebody stopped it."""
+
+    def tell(progress: Progress) -> None:
+        tracker.hear(progress)
+        on_progress(progress)
+
+    result = train_on_cluster(job, tell)
+    figures = _figures(result, asdict(pace_of(job.run / PROGRESS)))
+    tracker.finish(result.steps, figures, KILLED if result.interrupted else FINISHED)
+    if result.interrupted:
+        raise MusegenError(f"{job.run}: training was stopped at step {result.steps}; run it again to go on")
+    return result
 
 
-class _Curves:
-    """Sends the values of a run to MLflow, many at a time, and closes the run as it ended."""
-
-    def __init__(self, registry: Registry, run_id: str) -> None:
-        self._registry, self._run_id = registry, run_id
-        self._waiting: list[Point] = []
-
-    def __enter__(self) -> "_Curves":
-        return self
-
-    def add(self, progress: Progress) -> None:
-        now = int(time.time() * 1000)
-        values = {name: getattr(progress, name) for name in _CURVES}
-        self._waiting += [
-            Point(name, float(value), progress.step, now) for name, value in values.items() if value is not None
-        ]
-        if len(self._waiting) >= _POINTS_PER_CALL:
-            with suppress(Unavailable):  # the points wait for the next try, the training does not
-                self._send()
-
-    def _send(self) -> None:
-        self._registry.log_points(self._run_id, self._waiting)
-        self._waiting = []
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._send()
-        self._registry.end_run(self._run_id, "FINISHED" if kind is None else "FAILED")
+def _hand_over(run: Path, *files: Path) -> None:
+    """What MLflow shall keep of these files, where they are there, as they are now."""
+    for file in files:
+        if file.exists():
+            made = run / "making" / file.name
+            made.parent.mkdir(exist_ok=True)
+            shutil.copyfile(file, made)
+            Spool(run).put(made, "")
 
 
-_CURVES = ("train_nll_per_token", "valid_nll_per_note", "learning_rate", "tokens_per_second", "epoch")
+def _fresh(workspace: Workspace) -> Path:
+    return workspace.hidden / "publishing"
 
 
-def _run_folder(workspace: Workspace, params: Params, data_sha256: str) -> Path:
-    settings = (params.generator.model, params.generator.training, params.composing.tokens)
-    key = " ".join([data_sha256, *(part.fingerprint() for part in settings)])
-    folder = workspace.runs / f"generator-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def _story(job: TrainingJob, params: Params, learnt: Learnt, tags: Mapping[str, str], data_sha256: str) -> Story:
+    """The run as MLflow shall know it."""
+    model, training = job.model, job.training
+    words = (
+        f"A {model.kind} of {model.layers} layers, {model.width} wide, {training.steps} steps of "
+        f"{training.global_batch} windows of {model.window} tokens, on {learnt.rows['train']} rows of "
+        f"{len(learnt.styles)} styles (data `{data_sha256[:12]}`). Hear `samples/`, see `plots/learning.png`."
+    )
+    marks = {**tags, "data.sha256": data_sha256, KIND: "training", NOTE: words}
+    return Story(job.run.name, parameters_of(params, learnt), marks)
 
 
-def _tracked_run(registry: Registry, run: Path, params: Params, tags: Mapping[str, str]) -> str:
-    """The MLflow run of this run folder, opened at the first start, or anew where this MLflow lacks it."""
-    note = run / "mlflow-run-id"
-    if note.exists() and registry.knows(known := note.read_text(encoding="utf-8").strip()):
-        return known
-    run_id = registry.start_run(GENERATOR_EXPERIMENT, run.name, params.model_dump(mode="json"), tags)
-    note.write_text(run_id + "\n", encoding="utf-8")
-    return run_id
+def _figures(result: TrainingResult, pace: Mapping[str, float]) -> dict[str, float]:
+    """What a finished run is compared by, beside its curves."""
+    figures = {f"training.{name}": float(value) for name, value in pace.items()}
+    return figures | {"training.steps": float(result.steps), "training.best_step": float(result.best_step)}
 
 
-def _publish(
-    run: Path, result: TrainingResult, target: Path, habits: Mapping[str, Habits], origin: Mapping[str, str]
-) -> None:
+def _publish(workspace: Workspace, job: TrainingJob, fitted: Fitted, learnt: Learnt, vocabulary: Vocabulary) -> None:
     """Swap the best weights in as the generator of the workspace, with what is needed to use and to explain them."""
-    fresh = run / "publish"
-    shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(result.best, fresh)
-    facts = {**origin, **{key: value for key, value in asdict(result).items() if key != "best"}}
+    fresh, result, place = _fresh(workspace), fitted.result, elsewhere.place_of(workspace.composing)
+    training_folders.mend(fresh, workspace.generator)
+    shutil.copytree(result.best, fresh, ignore=shutil.ignore_patterns("manifest.json"))
+    facts = {
+        **{name: value for name, value in vars(result).items() if name not in ("best", "history")},
+        "history": [point.to_json() for point in result.history],
+        "run": fitted.run,
+        "run_id": fitted.run_id,
+        "data_sha256": fitted.data_sha256,
+        "settings": {"model": job.model.model_dump(mode="json"), "training": job.training.model_dump(mode="json")},
+        **asdict(fitted.pace),
+    }
     _write_json(fresh / TRAINING, facts)
-    _write_json(fresh / HABITS, {style: asdict(usual) for style, usual in habits.items()})
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(target, ignore_errors=True)
-    fresh.replace(target)
+    _write_json(fresh / HABITS, {style: asdict(usual) for style, usual in learnt.habits.items()})
+    held_out = [*originals(place, "valid"), *originals(place, "test")]
+    train = originals(place, "train")
+    ensure_unchanged(job)
+    originality.write(fresh, train, held_out, vocabulary.tokenizer)
+    training_folders.swap_in(fresh, workspace.generator)
+    (job.run / training_folders.PUBLISHED).touch()
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -10,13 +10,17 @@ from musegen.settings import Settings
 class TrainingSettings(Settings):
     """`learning_rate` is AdamW's; the inner matrices take `muon_learning_rate` where the optimizer is Muon.
 
-    `global_batch` is windows a step over all workers; `warmup` and `decay` are shares of `steps`; `forget` is how often
-    a condition is hidden, so that it may be left open later; `valid_pieces` bounds what an evaluation scores.
+    `global_batch` is windows a step over all workers, computed `micro_batch` at a time; the order of the data is drawn
+    from `shuffle_pieces` pieces at once; the newest `keep_checkpoints` stay beside the best weights. `warmup` and
+    `decay` are shares of `steps`; `forget` is how often a condition is hidden, so that it may be left open later;
+    `valid_pieces` bounds what an evaluation scores.
     """
 
     seed: int = 0
     steps: int = Field(400, ge=1)
     global_batch: int = Field(12, ge=1)
+    micro_batch: int = Field(6, ge=1)
+    shuffle_pieces: int = Field(50_000, ge=1)
     optimizer: Literal["muon", "adamw"] = "muon"
     learning_rate: float = Field(0.012, gt=0)
     muon_learning_rate: float = Field(0.07, gt=0)
@@ -30,4 +34,5 @@ class TrainingSettings(Settings):
     valid_pieces: int = Field(32, ge=1)
     patience: int = Field(5, ge=1)
     checkpoint_every: int = Field(100, ge=1)
+    keep_checkpoints: int = Field(2, ge=1)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

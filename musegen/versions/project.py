@@ -1,6 +1,7 @@
 """The workspace as a DVC project: start it, what has changed since it was recorded, record it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from dvc.repo import Repo
@@ -28,14 +29,23 @@ def start(workspace: Workspace) -> None:
     """
     quieten()
     settings = workspace.root / ".dvc" / "config"
-    if settings.exists():
-        return
     with_git = (workspace.root / ".git").exists()
+    if settings.exists():
+        if not with_git:
+            _leave_git_out(settings)
+        return
     Repo.init(str(workspace.root), no_scm=not with_git, force=settings.parent.exists()).close()
     # Written as text: DVC's own editor would turn the remote's place into a path of this machine.
     settings.write_text(
         _CONFIG if with_git else _CONFIG.replace("[core]", "[core]\n    no_scm = True"), encoding="utf-8"
     )
+
+
+def _leave_git_out(settings: Path) -> None:
+    """A checkout that came as an archive has DVC's settings, but no git."""
+    of_this_copy = settings.with_name("config.local")
+    if "no_scm" not in settings.read_text(encoding="utf-8") and not of_this_copy.exists():
+        of_this_copy.write_text("[core]\n    no_scm = True\n", encoding="utf-8")
 
 
 def changes(workspace: Workspace, stage: str) -> list[str]:

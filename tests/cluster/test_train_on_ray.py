@@ -1,71 +1,88 @@
-"""Training under Ray loses nothing when a worker is killed."""
+"""Training under Ray: what is told, what goes wrong in words, and a cluster that is kept."""
 
-import hashlib
-import os
-import signal
-import subprocess
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
+import ray
+from filelock import FileLock
 
-from musegen.catalogue import CatalogueRow
-from musegen.cluster.connect import connected
-from musegen.cluster.shards import make_dataset
-from musegen.cluster.train import TrainingJob, train_on_cluster
-from musegen.models import TransformerSettings
-from musegen.prepare import ComposingRecipe, ComposingSettings, plan
-from musegen.score import SCORE_NOTE, Score
-from musegen.theory import Meter
-from musegen.tokens import TokenizerSettings
-from musegen.training import Progress, TrainingResult, TrainingSettings
-from musegen.vocabulary import Vocabulary
+from musegen.cluster import train
+from musegen.cluster.connect import connected, kept_open
+from musegen.cluster.train import LOCK, PROGRESS, train_on_cluster
+from musegen.errors import BadParams, Unavailable
+from musegen.training import Progress, journal
+from musegen.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tests.cluster.conftest import JobFor
 
 pytestmark = pytest.mark.slow
 
 
-def corpus(folder: Path) -> Path:
-    from musegen import midi
-
-    for seed in range(16):
-        pitches = np.random.default_rng(seed).choice([60, 62, 64, 65, 67, 69, 71], 32)
-        rows = [(index * 480, 480, int(pitch), 80, 73, 0) for index, pitch in enumerate(pitches)]
-        midi.write(folder / "march" / f"{seed}.mid", Score.steady(np.array(rows, SCORE_NOTE), Meter(4, 4), 100.0))
-    return folder
-
-
-def job_for(dataset: Path, run: Path) -> TrainingJob:
-    run.mkdir()
-    vocabulary = run / "vocabulary.json"
-    Vocabulary.create(TokenizerSettings(), ("march",)).save(vocabulary)
-    training = TrainingSettings(steps=40, global_batch=4, eval_every=10, checkpoint_every=5, patience=99)
-    return TrainingJob(dataset, run, vocabulary, TransformerSettings(layers=1, width=16, heads=2, window=64), training)
+@pytest.fixture(scope="module", autouse=True)
+def cluster(shared_workspace: Workspace) -> Iterator[None]:
+    with kept_open():
+        with connected(2):
+            pass
+        yield
+    assert not ray.is_initialized()
 
 
-def weights(result: TrainingResult) -> str:
-    return hashlib.sha256((result.best / "weights.safetensors").read_bytes()).hexdigest()
+def test_a_cluster_that_is_kept_open_is_used_again() -> None:
+    assert ray.is_initialized()
+    with connected():
+        job = ray.get_runtime_context().get_job_id()
+    with kept_open(), connected():
+        assert ray.get_runtime_context().get_job_id() == job
 
 
-def test_a_killed_worker_is_replaced_and_the_weights_are_those_of_an_undisturbed_run(
-    tmp_path: Path, catalogue_of: Callable[[Path], list[CatalogueRow]]
+def test_every_word_is_handed_over_and_what_a_worker_says_of_itself_ends_it_at_once(job_for: "JobFor") -> None:
+    job = job_for("words", steps=60)
+    words: list[Progress] = []
+    result = train_on_cluster(job, words.append)
+    assert words == journal.read(job.run / PROGRESS)[0]
+    assert (words[-1].step, result.steps) == (60, 60)
+    with pytest.raises(BadParams, match="other settings"):
+        train_on_cluster(replace(job, training=job.training.model_copy(update={"learning_rate": 0.5})))
+
+
+def test_a_listener_that_fails_is_said_once_and_costs_nothing(
+    job_for: "JobFor", caplog: pytest.LogCaptureFixture
 ) -> None:
-    root = corpus(tmp_path / "corpus")
-    rows = catalogue_of(root)
-    recipe, dataset = ComposingRecipe(ComposingSettings(shards=2), root), tmp_path / "composing"
-    killed: list[int] = []
+    heard: list[Progress] = []
 
-    def kill_one(progress: Progress) -> None:
-        if progress.step >= 10 and not killed:
-            found = subprocess.run(["pgrep", "-f", "RayTrainWorker"], capture_output=True, text=True, check=False)
-            killed.extend(int(pid) for pid in found.stdout.split()[:1])
-            for pid in killed:
-                os.kill(pid, signal.SIGKILL)
+    def fail(progress: Progress) -> None:
+        heard.append(progress)
+        raise ConnectionError("the artifact was refused")
 
-    with connected(cpus=2):
-        make_dataset(plan(rows, recipe), recipe, dataset)
-        calm = train_on_cluster(job_for(dataset, tmp_path / "calm"), 2)
-        disturbed = train_on_cluster(job_for(dataset, tmp_path / "disturbed"), 2, kill_one)
-    assert killed
-    assert disturbed.resumed_from_step is not None
-    assert (disturbed.steps, weights(disturbed)) == (calm.steps, weights(calm))
+    assert train_on_cluster(job_for("deaf", steps=60), fail).steps == 60
+    assert len(heard) > 1 and caplog.text.count("the artifact was refused") == 1
+
+
+def test_a_second_training_of_a_run_is_refused(job_for: "JobFor", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "_PATIENCE_SECONDS", 0.1)
+    job = job_for("taken")
+    with FileLock(job.run / LOCK), pytest.raises(Unavailable, match="another training"):
+        train_on_cluster(job)
+
+
+def test_a_cluster_whose_places_are_taken_is_not_waited_for_without_end(
+    job_for: "JobFor", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(train, "_SAID_SECONDS", 0.5)
+    monkeypatch.setattr(train, "_PLACES_SECONDS", 4.0)
+    other = ray.remote(num_cpus=2)(_Other).remote()
+    ray.get(other.here.remote())
+    with pytest.raises(Unavailable, match=r"asks for 2 workers, 0 of 2 processors are free; wait until"):
+        train_on_cluster(job_for("waiting"))
+    assert "it waits up to 4 s for them" in caplog.text
+    ray.kill(other)
+
+
+class _Other:
+    """Who takes all places."""
+
+    def here(self) -> bool:
+        return True

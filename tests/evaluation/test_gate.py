@@ -3,6 +3,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from musegen.errors import BadInput
@@ -94,17 +96,17 @@ def test_a_worse_challenger_leaves_the_champion_in_place():
 
 def test_the_rule_looks_at_the_upper_end_and_not_at_the_mean():
     equal_but_unsure = measured(2.0, noise=6)
-    verdict = judge(equal_but_unsure, measured(2.0), settings(tolerance=0.05), BASELINE)
+    verdict = judge(equal_but_unsure, measured(2.0), settings(comparisons={"nll_per_note": 0.05}), BASELINE)
     interval = paired_interval(equal_but_unsure["per_piece"], measured(2.0)["per_piece"], 0.95, 2000, 0)
     assert interval.mean < 0.05 < interval.high
     assert not verdict.passed
-    assert judge(equal_but_unsure, measured(2.0), settings(tolerance=0.5), BASELINE).passed
+    assert judge(equal_but_unsure, measured(2.0), settings(comparisons={"nll_per_note": 0.5}), BASELINE).passed
 
 
 def test_an_equal_model_is_not_worse():
-    verdict = judge(measured(), measured(), settings(tolerance=0.0), BASELINE)
+    verdict = judge(measured(), measured(), settings(comparisons={"nll_per_note": 0.0}), BASELINE)
     assert verdict.passed
-    assert "as good as the champion over 40 pieces" in verdict.words
+    assert "in nats a note as good as the champion over 40 pieces" in verdict.words
 
 
 def test_a_floor_missed_keeps_even_a_lesser_champion():
@@ -128,7 +130,7 @@ def test_a_piece_without_a_number_is_no_comparison():
     for challenger, champion in ((broken, measured()), (measured(), broken)):
         verdict = judge(challenger, champion, settings(), BASELINE)
         assert not verdict.passed
-        assert "piece 3 are no number" in verdict.words
+        assert "piece 3 has no number" in verdict.words
 
 
 def test_interval_is_the_normal_one_for_many_pieces():
@@ -140,6 +142,88 @@ def test_interval_is_the_normal_one_for_many_pieces():
     assert found.mean == pytest.approx(values.mean())
     assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.01)
     assert found == paired_interval(ours, dict.fromkeys(ours, 0.0), 0.95, 4000, 0)
+
+
+def test_several_figures_are_compared_each_with_its_tolerance():
+    right = dict.fromkeys(PIECES, 0.5)
+    ours = measured(2.0, per_piece_accuracy=dict.fromkeys(PIECES, 0.49))
+    champion = measured(2.0, per_piece_accuracy=right)
+    lenient = settings(comparisons={"nll_per_note": 0.02, "accuracy": 0.011})
+    assert judge(ours, champion, lenient, BASELINE).passed
+    verdict = judge(ours, champion, settings(comparisons={"nll_per_note": 0.02, "accuracy": 0.005}), BASELINE)
+    assert [check.passed for check in verdict.checks] == [True, True, False]
+    assert verdict.checks[-1].name == "accuracy_not_worse_than_champion"
+    assert verdict.checks[-1].interval == pytest.approx((0.01, 0.01))
+    assert "0.01 of the tokens worse than the champion over 40 pieces" in verdict.words
+    assert not judge(measured(), champion, lenient, BASELINE).passed
+    assert "no comparison with the champion by accuracy" in judge(measured(), champion, lenient, BASELINE).words
+    assert judge(measured(2.5), measured(2.0), settings(comparisons={}), BASELINE).passed
+
+
+def test_words_give_the_interval_of_a_figure_where_there_is_one():
+    figures = measured(2.0, intervals={"nll_per_note": [1.9, 2.1]})
+    verdict = judge(figures, None, settings(), BASELINE)
+    assert "NLL per note 2 (interval 1.9 to 2.1) is 0.6 below the count model's 2.6" in verdict.words
+    assert verdict.checks[0].interval == (1.9, 2.1)
+
+
+@pytest.mark.parametrize(
+    ("floor", "interval", "passed"),
+    [
+        ({"at_least": 0.9}, [0.85, 0.99], False),
+        ({"at_least": 0.9}, [0.91, 0.99], True),
+        ({"at_most": 1.0}, [0.85, 1.1], False),
+        ({"at_most": 1.0}, [0.85, 1.0], True),
+        ({"below_baseline": True}, [0.85, 1.2], False),
+        ({"below_baseline": True}, [0.85, 1.1], True),
+    ],
+)
+def test_a_floor_may_be_held_with_the_unfavourable_end_of_the_interval(floor, interval, passed):
+    figures = {"share": 0.95, "intervals": {"share": interval}}
+    floors = {"share": {**floor, "surely": True}}
+    verdict = judge(figures, None, settings(floors=floors), {"share": 1.2})
+    assert verdict.passed == passed
+    assert judge(figures, None, settings(floors={"share": floor}), {"share": 1.2}).passed
+    assert ("the end of its interval misses by" in verdict.words) != passed
+    assert not judge({"share": 0.95}, None, settings(floors=floors), {"share": 1.2}).passed
+
+
+@given(
+    nats=st.lists(st.floats(0.1, 9), min_size=2, max_size=12),
+    theirs=st.floats(0.1, 9),
+    better=st.lists(st.floats(0, 5), min_size=12, max_size=12),
+    floor=st.floats(0.5, 9),
+    surely=st.booleans(),
+)
+def test_a_better_figure_never_turns_yes_into_no(nats, theirs, better, floor, surely):
+    def figures(values):
+        mean = float(np.mean(values))
+        per_piece = {f"piece {number}": value for number, value in enumerate(values)}
+        return {"nll_per_note": mean, "per_piece": per_piece, "intervals": {"nll_per_note": [mean - 0.1, mean + 0.1]}}
+
+    asked = settings(floors={"nll_per_note": {"at_most": floor, "below_baseline": True, "surely": surely}}, draws=100)
+    champion = figures([theirs] * len(nats))
+    improved = [value - less for value, less in zip(nats, better, strict=False)]
+    before = judge(figures(nats), champion, asked, {"nll_per_note": 5.0})
+    after = judge(figures(improved), champion, asked, {"nll_per_note": 5.0})
+    for worse, mended in zip(before.checks, after.checks, strict=True):
+        assert mended.passed or not worse.passed
+        assert mended.margin >= worse.margin - 1e-9
+
+
+@given(missing=st.sampled_from(["nll_per_note", "per_piece", "intervals"]), nats=st.floats(-5, 5))
+def test_what_was_not_measured_never_passes(missing, nats):
+    figures = measured(nats, intervals={"nll_per_note": [nats, nats]})
+    del figures[missing]
+    asked = settings(floors={"nll_per_note": {"at_most": 9, "surely": True}}, draws=100)
+    assert not judge(figures, measured(9.0), asked).passed
+
+
+def test_a_verdict_of_before_there_were_intervals_is_read():
+    old = judge(measured(), measured(), settings(), BASELINE).to_json()
+    for check in old["checks"]:
+        del check["interval"]
+    assert Verdict.from_json(old).passed
 
 
 def test_verdict_survives_json():
@@ -157,8 +241,10 @@ def test_verdict_survives_json():
         {"floors": {"a": {"atleast": 1}}},
         {"floors": {"a": math.nan}},
         {"floors": {"a": "high"}},
-        {"tolerance": -0.1},
-        {"tolerance": math.nan},
+        {"tolerance": 0.02},
+        {"comparisons": {"nll_per_note": -0.1}},
+        {"comparisons": {"nll_per_note": math.nan}},
+        {"comparisons": {"f1": 0.1}},
         {"confidence": 1.0},
         {"unknown": 1},
     ],

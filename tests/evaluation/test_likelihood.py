@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,7 @@ import torch
 from musegen.errors import BadInput
 from musegen.evaluation.counts import CountModel, CountSettings
 from musegen.evaluation.likelihood import Foretold, counting, generating, judge
+from musegen.evaluation.tally import by_style
 from musegen.models import Sizes, TransformerSettings, build
 from musegen.score import SCORE_NOTE, Score
 from musegen.theory import Meter
@@ -50,6 +53,7 @@ def test_who_knows_nothing_needs_the_logarithm_of_the_vocabulary_a_token():
     assert figures.nll_per_token == pytest.approx(np.log(len(VOCABULARY)))
     assert figures.nll_per_note == pytest.approx(figures.nll_per_token * figures.tokens / 53)
     assert figures.nll_per_bar == pytest.approx(figures.nll_per_token * figures.tokens / (2 + 10 + 2))
+    assert figures.nll_per_beat == pytest.approx(figures.nll_per_bar / 4)
     assert (figures.accuracy, figures.f1) == (0, 0)
 
 
@@ -58,7 +62,7 @@ def test_figures_by_style_and_piece_are_parts_of_the_whole():
     assert sum(share * piece.notes for share, piece in zip(figures.by_piece, PIECES, strict=True)) == pytest.approx(
         figures.nll_per_note * 53
     )
-    assert figures.by_style["one"] == pytest.approx(figures.by_piece[0])
+    assert by_style({"ours": figures.tally}, ["one", "two", "two"])["one"]["ours"] == pytest.approx(figures.by_piece[0])
 
 
 def test_a_family_counts_only_the_very_token():
@@ -76,7 +80,10 @@ def test_counts_and_generators_are_judged_by_the_same_figures():
     model = build(TransformerSettings(layers=1, width=16, heads=1, window=64), Sizes.of(VOCABULARY)).eval()
     counts = CountModel.fit(PIECES, VOCABULARY, CountSettings(order=4))
     scored = [judge(scorer, PIECES, VOCABULARY) for scorer in (generating(model, VOCABULARY, 64), counting(counts))]
-    assert scored[0].to_dict().keys() == scored[1].to_dict().keys()
+    told = [found.to_report(["a", "b", "c"]) for found in scored]
+    assert told[0].keys() == told[1].keys()
+    assert told[0]["per_piece"].keys() == told[0]["per_piece_accuracy"].keys() == {"a", "b", "c"}
+    assert json.loads(json.dumps(told[1])) == told[1]
     # Fresh weights say nothing, in whichever window a token stands.
     assert scored[0].nll_per_token == pytest.approx(np.log(len(VOCABULARY)))
     assert scored[1].nll_per_note < scored[0].nll_per_note

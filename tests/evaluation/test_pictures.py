@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import pytest
 
-from musegen.evaluation import pictures
+from musegen.evaluation import charts, pictures
 from musegen.score import SCORE_NOTE, Score
 from musegen.theory import Meter
 
@@ -92,7 +92,7 @@ def test_any_score_can_be_drawn(score, tmp_path):
 
 def test_a_title_in_any_script_or_with_signs_is_drawn_without_a_warning(tmp_path):
     pictures.piano_roll(steady(piece()), tmp_path / "roll.png", "木头人 $x_1 ^ \\frac\n🎵")
-    pictures.confusion([[1]], ["民歌"], tmp_path / "matrix.png")
+    charts.confusion([[1]], ["民歌"], tmp_path / "matrix.png")
 
 
 def test_long_pieces_are_broken_into_rows_of_like_length():
@@ -107,23 +107,6 @@ def test_curves_show_train_valid_and_the_count_model(tmp_path):
     assert all(shows(path, colour) for colour in ("#0072B2", "#B8BDC4", "#D55E00"))
     pictures.learning_curve([], None, tmp_path / "empty.png")
     pictures.learning_curve([{"step": 0, "valid": float("nan")}, {"step": 1}], float("nan"), tmp_path / "gaps.png")
-
-
-def test_family_bars_grow_with_the_figure(tmp_path):
-    def blue(value):
-        figures = {"pitch": {"precision": value, "recall": value, "f1": value, "support": 3}}
-        found = pixels(pictures.family_f1(figures, None, tmp_path / "family.png"))
-        return int((np.abs(found - (0, 0x72, 0xB2)).max(axis=2) <= 3).sum())
-
-    assert 1.5 < blue(0.9) / blue(0.45) < 2.1
-    pictures.family_f1({}, None, tmp_path / "none.png")
-
-
-def test_a_matrix_that_does_not_fit_its_labels_is_refused(tmp_path):
-    for matrix, labels in (([[1, 2]], ["a", "b"]), ([], []), ([[1]], ["a", "b"])):
-        with pytest.raises(ValueError, match="does not fit"):
-            pictures.confusion(matrix, labels, tmp_path / "matrix.png")
-    assert not list(tmp_path.iterdir())
 
 
 def test_threads_may_draw_at_once(tmp_path):

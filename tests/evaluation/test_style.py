@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from musegen.errors import BadInput
-from musegen.evaluation.style import FEATURES, StyleFigures, StyleJudge, features
+from musegen.evaluation.style import FEATURES, StyleJudge, features
+from musegen.evaluation.style_figures import StyleFigures, compare
 from musegen.score import SCORE_NOTE, Score
 from musegen.theory import Meter
 
@@ -155,3 +156,20 @@ def test_malformed_requests_are_refused(judge):
         judge.judge(pieces, styles[:1])
     with pytest.raises(ValueError, match="at least one"):
         judge.judge([], [])
+
+
+def test_a_judge_that_is_always_right_is_surely_so_and_one_that_never_is_surely_not():
+    right = compare(["a", "b"] * 5, ["a", "b"] * 5, ("a", "b"))
+    assert right.intervals.keys() == {"accuracy", "macro_precision", "macro_recall", "macro_f1"}
+    assert set(map(tuple, right.intervals.values())) == {(1.0, 1.0)}
+    wrong = compare(["b", "a"] * 5, ["a", "b"] * 5, ("a", "b"))
+    assert set(map(tuple, wrong.intervals.values())) == {(0.0, 0.0)}
+
+
+def test_intervals_hold_the_figure_and_narrow_with_more_pieces():
+    heard, asked = ["a", "a", "b", "b", "a", "b"], ["a", "a", "a", "b", "b", "b"]
+    few, many = (compare(heard * times, asked * times, ("a", "b")) for times in (1, 20))
+    for found in (few, many):
+        low, high = found.intervals["macro_f1"]
+        assert low < found.macro_f1 < high
+    assert np.ptp(many.intervals["macro_f1"]) < 0.5 * np.ptp(few.intervals["macro_f1"])

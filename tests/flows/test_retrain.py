@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +46,28 @@ def tune(style: str, seed: int) -> Score:
     return Score.steady(np.array(rows, SCORE_NOTE), meter, float(random.integers(90, 140)), bars=8)
 
 
-def musegen(workspace: Path, *words: str, code: int = 0) -> Any:
-    """Run the front door in a process of its own; what it prints as JSON."""
+def start_musegen(workspace: Path, *words: str) -> "subprocess.Popen[str]":
+    """The front door in a process of its own."""
     environment = {
         key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_", "RAY_"))
     }
     environment |= {"PYTHONPATH": str(ROOT), "MUSEGEN_WORKSPACE": str(workspace)}
-    done = subprocess.run(
-        [sys.executable, "-m", "musegen", *words], env=environment, capture_output=True, text=True, timeout=280
-    )
-    assert done.returncode == code, f"{done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    return json.loads(done.stdout) if "--json" in words else done.stdout + done.stderr
+    command = [sys.executable, "-m", "musegen", *words]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def musegen(workspace: Path, *words: str, code: int = 0) -> Any:
+    """Run the front door; what it prints as JSON."""
+    return finished(start_musegen(workspace, *words), words, code)
+
+
+def finished(done: "subprocess.Popen[str]", words: tuple[str, ...], code: int = 0) -> Any:
+    try:
+        said, told = done.communicate(timeout=280)
+    finally:
+        done.kill()
+    assert done.returncode == code, f"{done.returncode}\n{said[-2000:]}\n{told[-4000:]}"
+    return json.loads(said) if "--json" in words else said + told
 
 
 def dvc(workspace: Path, *words: str) -> str:
@@ -73,9 +85,8 @@ def set_param(workspace: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("house")
+def tiny_workspace(folder: Path, gate: str, tuning: str) -> Path:
+    """A workspace with a corpus of 28 tunes, one of them with a recording, and a file that is none."""
     corpus = folder / "corpus"
     for style in STYLES:
         for seed in range(14):
@@ -88,8 +99,14 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         set_param(made, old, new)
     path = made / "params.yaml"
     head, _, _ = path.read_text().partition("    floors:")
-    path.write_text(head + "    floors: {bars_as_asked: 1.0, meter_as_asked: 1.0}\n")
+    path.write_text(f"{head}    floors: {gate}\ntuning: {tuning}\n")
     return made
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("house")
+    return tiny_workspace(folder, "{bars_as_asked: 1.0, meter_as_asked: 1.0}", "{trials: 0}")
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +166,8 @@ def test_what_a_person_gets_wrong_is_told_in_words(workspace: Path, first: Any, 
     set_param(workspace, "    width: 32", "    widht: 32")
     assert "generator.model.widht" in musegen(workspace, "retrain", code=2)
     set_param(workspace, "    widht: 32", "    width: 32")
+    last = musegen(workspace, "status", "--json")["retrains"][-1]
+    assert last["decision"] == "failed" and "generator.model.widht" in last["reason"]
 
 
 def test_one_more_tune_rewrites_only_its_shard_and_a_refused_model_keeps_the_champion(
@@ -162,5 +181,60 @@ def test_one_more_tune_rewrites_only_its_shard_and_a_refused_model_keeps_the_cha
     assert outcome["shards_made"] == 1
     assert len({path for path in after if before.get(path) != after[path]}) == 1
     assert (outcome["decision"], outcome["version"], outcome["champion"]) == ("kept champion", 2, 1)
-    musegen(workspace, "promote", "2")
+    assert "the gate refused it" in musegen(workspace, "promote", "2", code=2)
+    musegen(workspace, "promote", "2", "--anyway", "--why", "to hear it")
     assert "version 1 is the champion now" in musegen(workspace, "rollback")
+
+
+@pytest.fixture(scope="module")
+def mistuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Learning rates a hundred times too small, and a gate that no such model meets."""
+    rates = {"learning_rate": [0.004, 0.03], "muon_learning_rate": [0.03, 0.1]}
+    space = {f"training.{name}": {"log_uniform": ends} for name, ends in rates.items()}
+    made = tiny_workspace(
+        tmp_path_factory.mktemp("mistuned"),
+        "{nll_per_note: {at_most: 12}}",
+        json.dumps({"trials": 2, "grace": 0.5, "space": space}),
+    )
+    set_param(made, "    learning_rate: 0.012", "    learning_rate: 0.00012")
+    set_param(made, "    muon_learning_rate: 0.07", "    muon_learning_rate: 0.0007")
+    return made
+
+
+@pytest.mark.timeout(600)  # four processes and three trainings, on a machine that may be busy
+def test_refused_settings_are_tuned_until_the_gate_lets_a_model_pass(mistuned: Path) -> None:
+    written = (mistuned / "params.yaml").read_text()
+    beside = start_musegen(mistuned, "retrain", "--json")
+    holder = mistuned / ".musegen" / "retrain.holder"
+    while not holder.exists():
+        assert beside.poll() is None
+        time.sleep(0.2)
+    second = musegen(mistuned, "retrain", "--json")
+    assert second["decision"] == "skipped"
+    assert f"process {beside.pid} on " in second["reason"] and ", since 20" in second["reason"]
+
+    outcome = finished(beside, ("--json",))
+    assert outcome["decision"] == "promoted", outcome
+    assert (outcome["version"], outcome["champion"], outcome["attempts"], outcome["trials"]) == (2, 2, 2, 2)
+    assert outcome["first"]["version"] == 1 and "above the ceiling" in outcome["first"]["words"]
+    assert outcome["tuning"]["best"] < outcome["tuning"]["base"]
+    assert set(outcome["seconds"]) == {"prepare", "train", "evaluate", "deploy", "tune"}
+    assert (mistuned / "params.yaml").read_text() == written
+    assert "training.muon_learning_rate:" in (mistuned / "tuned.yaml").read_text()
+    assert "up to date" in dvc(mistuned, "status") and "Running stage" not in dvc(mistuned, "repro", "--dry")
+    told = (mistuned / ".musegen" / "retrains" / "latest.md").read_text()
+    story = [
+        "**Promoted**",
+        "**at first**: version 1",
+        "**tuning**: 2 other settings",
+        "**attempts**: 2",
+        "| as it was |",
+    ]
+    places = [told.index(words) for words in story]
+    assert places == sorted(places)
+    assert "2 models were judged on these test pieces" in (mistuned / "reports" / "generator" / "report.md").read_text()
+
+    again = musegen(mistuned, "retrain", "--json")
+    assert (again["decision"], again["version"], again["champion"]) == ("nothing new", 2, 2)
+    decisions = [entry["decision"] for entry in musegen(mistuned, "status", "--json")["retrains"]]
+    assert decisions == ["skipped", "promoted", "nothing new"]

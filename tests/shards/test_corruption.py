@@ -1,5 +1,6 @@
 """A bit that has flipped anywhere in a dataset is noticed: by verify, and by whoever reads."""
 
+import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from musegen.errors import BadInput
+from musegen.errors import BadInput, Unavailable
 from musegen.labels import Labels, Notes, Style
 from musegen.shards import manifest, reader
 from musegen.shards.listening import LISTENING, Passage, from_table, passage_table
@@ -106,6 +107,17 @@ def test_a_manifest_that_says_the_same_in_another_way_is_not_ours(
         assert caught.value.reason == "damaged"
     finally:
         file.write_text(before)
+
+
+def test_a_disk_that_fails_for_a_moment_is_no_damage(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    groups = reader.RowGroups(dataset, "train")
+    with monkeypatch.context() as patch, pytest.raises(Unavailable, match=r"Input/output error.*see to the disk"):
+        patch.setattr(pq.ParquetFile, "read_row_group", fail)
+        groups.read(0)
+    assert len(groups.read(0))
 
 
 def test_nothing_is_read_wrong_even_where_a_bit_flips_after_the_hash_was_checked(dataset: Path) -> None:

@@ -17,13 +17,14 @@ from musegen.errors import BadInput, BadParams
 from musegen.evaluation.gate import Verdict
 from musegen.evaluation.report import Report
 from musegen.params import Params
-from musegen.registry import GENERATOR, GENERATOR_EXPERIMENT, Registry
+from musegen.registry import GENERATOR, GENERATOR_EXPERIMENT, Registry, Runs
 from musegen.shards import manifest, writer
 from musegen.shards.manifest import Manifest
 from musegen.shards.schema import Example
 from musegen.stages import lineage
 from musegen.stages.deploy import deploy_generator
 from musegen.stages.descent import Descent, Unknown
+from musegen.stages.generator import training_facts
 from musegen.stages.removal import descent, remove, restore
 from musegen.workspace import Workspace
 
@@ -68,7 +69,7 @@ def dataset(workspace: Workspace, shards: dict[str, dict[str, int]]) -> str:
 
 def trained(workspace: Workspace, data_sha256: str) -> None:
     """A judged generator in the workspace, with one sample piece."""
-    run = Registry(workspace).start_run(GENERATOR_EXPERIMENT, "run", {}, {})
+    run = Runs(workspace).open(GENERATOR_EXPERIMENT, f"run on {data_sha256}", {}, {})
     workspace.generator.mkdir(parents=True, exist_ok=True)
     facts = {"run_id": run, "data_sha256": data_sha256}
     (workspace.generator / "training.json").write_text(json.dumps(facts))
@@ -79,7 +80,12 @@ def trained(workspace: Workspace, data_sha256: str) -> None:
 
 
 def deployed(workspace: Workspace, passed: bool = True) -> int:
-    report = Report({}, "data", {"nll_per_note": 1.0}, verdict=Verdict(passed, "promoted", (), "words"))
+    now = Registry(workspace).find(GENERATOR)
+    champion = {"version": now.number} if now else None
+    verdict = Verdict(passed, "promoted", (), "words")
+    facts = training_facts(workspace.generator)
+    model, data_sha256 = {"run_id": facts["run_id"]}, facts["data_sha256"]
+    report = Report(model, data_sha256, {"nll_per_note": 1.0}, champion=champion, verdict=verdict)
     return deploy_generator(workspace, Params(), report, {}).version.number
 
 

@@ -1,58 +1,12 @@
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from musegen.errors import BadInput, BadParams
-from musegen.models import RecurrentSettings, TransformerSettings, load_model
-from musegen.score import SCORE_NOTE, Score
-from musegen.theory import Meter
-from musegen.tokens import TokenizerSettings
-from musegen.training import Piece, TrainingSettings, World, checkpoint, train
-from musegen.vocabulary import Conditions, Vocabulary
-
-VOCABULARY = Vocabulary.create(TokenizerSettings(), ("scale",))
-MODEL = TransformerSettings(layers=1, width=16, heads=1, window=48, dropout=0.1)
-SETTINGS = TrainingSettings(steps=20, global_batch=4, eval_every=5, checkpoint_every=5, seed=3)
-UNEVEN = SETTINGS.model_copy(update={"steps": 12, "checkpoint_every": 3})
-
-
-def pieces(count, seed):
-    random = np.random.default_rng(seed)
-    made = []
-    for _ in range(count):
-        pitches = 60 + np.cumsum(random.integers(-2, 3, 24))
-        rows = [(index * 240, 240, int(pitch), 80, 0, 0) for index, pitch in enumerate(pitches)]
-        score = Score.steady(np.array(rows, SCORE_NOTE), Meter(4, 4), 100.0)
-        conditions = Conditions("scale", 100.0, None, Meter(4, 4), len(score.bars))
-        made.append(Piece(VOCABULARY.tokenizer.encode(score), conditions, len(rows)))
-    return made
-
-
-def run(folder, settings=SETTINGS, model=MODEL, world=None, **more):
-    return train(settings, model, VOCABULARY, pieces(12, 1), pieces(4, 2), folder, world, **more)
-
-
-def weights(result):
-    return load_file(result.best / "weights.safetensors")
-
-
-def assert_equal_weights(one, other):
-    for name, tensor in weights(one).items():
-        assert torch.equal(tensor, weights(other)[name]), name
-
-
-class StopAt:
-    """Asks for the end after so many steps, as a preempted machine would."""
-
-    def __init__(self, step):
-        self.left = step
-
-    def __call__(self):
-        self.left -= 1
-        return self.left == 0
+from musegen.models import RecurrentSettings, load_model
+from musegen.training import World, checkpoint, train
+from musegen.training.world import computes_bfloat16
+from tests.training.runs import MODEL, SETTINGS, VOCABULARY, StopAt, pieces, run, sha256
 
 
 @pytest.mark.parametrize("kind", ["transformer", "gru"])
@@ -67,36 +21,7 @@ def test_a_run_that_was_stopped_and_resumed_ends_with_the_same_bits(tmp_path, st
     assert second.resumed_from_step == stop
     assert second.best_valid_nll_per_note == whole.best_valid_nll_per_note
     assert [entry.step for entry in second.history] == [5, 10, 15, 20]
-    assert_equal_weights(whole, second)
-
-
-def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(tmp_path):
-    whole = run(tmp_path / "whole")
-    run(tmp_path / "torn", stop=StopAt(10))
-    torn = tmp_path / "torn" / "step-00000010" / "weights.safetensors"
-    torn.write_bytes(torn.read_bytes()[:-7])
-    resumed = run(tmp_path / "torn")
-    assert resumed.resumed_from_step == 5
-    assert_equal_weights(whole, resumed)
-
-
-@pytest.mark.parametrize("damage", ["manifest", "missing", "state"])
-def test_no_damage_to_a_checkpoint_goes_unseen(tmp_path, damage):
-    run(tmp_path, stop=StopAt(5))
-    found = checkpoint.newest_valid(tmp_path)
-    assert found is not None
-    if damage == "manifest":
-        (found / "manifest.json").write_text("{")
-    elif damage == "missing":
-        (found / "optimizer.safetensors").unlink()
-    else:
-        (found / "state.json").write_text("{}")
-    assert checkpoint.newest_valid(tmp_path) is None
-
-
-def test_only_the_newest_checkpoints_are_kept(tmp_path):
-    run(tmp_path)
-    assert sorted(path.name for path in tmp_path.glob("step-*")) == ["step-00000015", "step-00000020"]
+    assert sha256(second) == sha256(whole)
 
 
 def test_a_checkpoint_made_with_other_settings_is_not_resumed(tmp_path):
@@ -105,11 +30,36 @@ def test_a_checkpoint_made_with_other_settings_is_not_resumed(tmp_path):
         run(tmp_path, SETTINGS.model_copy(update={"steps": 30}))
 
 
+def test_a_checkpoint_made_with_other_data_is_not_resumed(tmp_path):
+    run(tmp_path, stop=StopAt(5))
+    for other in (pieces(5, 1), pieces(12, 7, notes=30)):
+        with pytest.raises(BadParams, match="made with other data; train in another folder"):
+            run(tmp_path, source=other)
+
+
 def test_a_finished_run_has_nothing_left_to_do(tmp_path):
     first = run(tmp_path)
     again = run(tmp_path)
     assert (again.steps, again.resumed_from_step) == (20, 20)
-    assert_equal_weights(first, again)
+    assert sha256(first) == sha256(again)
+
+
+def test_workers_on_accelerators_vote_on_the_end_every_ten_steps_only():
+    processor, accelerator = torch.device("cpu"), torch.device("cuda")
+    assert [World(0, 4, device).steps_a_vote for device in (processor, accelerator)] == [1, 10]
+    assert World(device=accelerator).steps_a_vote == 1
+
+
+def test_somebody_who_wants_the_end_is_asked_when_there_is_a_vote(tmp_path, monkeypatch):
+    monkeypatch.setattr(World, "steps_a_vote", 10)
+    stopped = run(tmp_path, stop=lambda: True)
+    assert (stopped.steps, stopped.interrupted) == (10, True)
+
+
+@pytest.mark.parametrize("capable", [2.0, 1.0])
+def test_bfloat16_is_automatic_only_where_all_workers_multiply_it(monkeypatch, capable):
+    monkeypatch.setattr(World, "total", lambda self, *numbers: [capable])
+    assert computes_bfloat16(SETTINGS, World(0, 2)) is (capable == 2)
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
@@ -150,21 +100,65 @@ def test_without_training_pieces_there_is_an_error(tmp_path):
         train(SETTINGS, MODEL, VOCABULARY, [], [], tmp_path)
 
 
-def _work(rank, folder):
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", f"file://{folder}/meeting", rank=rank, world_size=2)
-    world = World(rank, 2, wrap=torch.nn.parallel.DistributedDataParallel)
-    result = run(folder / "two", UNEVEN, MODEL.model_copy(update={"dropout": 0.0}), world)
-    if rank == 0:
-        entries = [dataclasses.asdict(entry) for entry in result.history]
-        torch.save(
-            [(entry["train_nll_per_token"], entry["valid_nll_per_note"]) for entry in entries], folder / "losses"
-        )
-    torch.distributed.destroy_process_group()
+def test_a_run_that_goes_on_says_where_and_with_which_loss(tmp_path):
+    words = []
+    run(tmp_path, stop=StopAt(7), on_progress=words.append)
+    said = words[-1]
+    words.clear()
+    result = run(tmp_path, on_progress=words.append)
+    first = words[0]
+    assert (first.resumed, first.step, first.train_nll_per_token) == (True, 7, said.train_nll_per_token)
+    assert (result.resumed_from_step, result.resumed_nll) == (7, said.train_nll_per_token)
+    assert not any(word.resumed for word in words[1:])
 
 
-def test_two_workers_learn_what_one_would(tmp_path):
-    alone = run(tmp_path / "one", UNEVEN, MODEL.model_copy(update={"dropout": 0.0}))
-    torch.multiprocessing.spawn(_work, (tmp_path,), nprocs=2)
-    expected = [(entry.train_nll_per_token, entry.valid_nll_per_note) for entry in alone.history]
-    np.testing.assert_allclose(torch.load(tmp_path / "losses"), expected, rtol=2e-3)
+def test_a_fresh_run_says_nothing_of_going_on(tmp_path):
+    words = []
+    result = run(tmp_path, on_progress=words.append)
+    assert result.resumed_nll is None
+    assert not any(word.resumed for word in words)
+
+
+def test_checkpoints_are_told_of_once_they_are_whole(tmp_path):
+    told = []
+
+    def listen(word):
+        if word.checkpoint:
+            told.append((word.checkpoint.name, checkpoint.is_valid(word.checkpoint)))
+
+    run(tmp_path, on_progress=listen)
+    assert told[-1] == ("step-00000020", True)
+    assert all(whole for _, whole in told)
+    assert len({name for name, _ in told}) == len(told)
+
+
+def test_it_says_how_long_it_waited_for_data_and_when(tmp_path):
+    words = []
+    run(tmp_path, on_progress=words.append)
+    assert all(0 <= word.data_wait_share <= 1 for word in words)
+    assert [word.milliseconds for word in words] == sorted(word.milliseconds for word in words)
+
+
+def test_what_was_computed_is_told_step_by_step(tmp_path):
+    told = {}
+    run(tmp_path, on_windows=told.__setitem__)
+    assert list(told) == list(range(1, 21))
+    assert all(len(passages) == 4 for passages in told.values())
+    assert all(0 <= piece < 12 and 0 <= start < stop for step in told.values() for _, piece, start, stop in step)
+
+
+def test_the_size_of_micro_batches_changes_no_more_than_the_order_of_sums(tmp_path):
+    model = MODEL.model_copy(update={"dropout": 0.0})
+    losses = []
+    for size in (1, 3, 4):
+        settings = SETTINGS.model_copy(update={"micro_batch": size, "steps": 10})
+        result = run(tmp_path / str(size), settings, model)
+        losses.append([entry.valid_nll_per_note for entry in result.history])
+    np.testing.assert_allclose(losses[1:], [losses[0]] * 2, rtol=1e-3)
+
+
+def test_an_interruption_before_the_first_evaluation_leaves_a_model_and_changes_nothing(tmp_path):
+    whole = run(tmp_path / "whole")
+    early = run(tmp_path / "parts", stop=StopAt(3))
+    assert load_model(early.best)[1] == MODEL
+    assert sha256(run(tmp_path / "parts")) == sha256(whole)
