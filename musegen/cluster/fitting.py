@@ -1,10 +1,13 @@
 """`fit` of Ray Train in a thread of its own, and what is to be said of the ways in which it fails."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import ray
+import ray._private.state
 from ray.exceptions import RayActorError
 from ray.train import Result
 from ray.train.torch import TorchTrainer
@@ -18,6 +21,7 @@ from musegen.training import TrainingResult
 WHERE_NO_PLACE = "wait until other work has left, or set generator.least_workers to begin with fewer, then run again"
 """What to do about a cluster whose places are taken."""
 
+_ENDING_SECONDS = 20.0
 _WRAPPINGS = ("_base_exc", "controller_failure", "cause")
 
 
@@ -51,6 +55,18 @@ class Fit(threading.Thread):
             death = getattr(self._error, "controller_failure", self._error)
             if self.is_unwanted.is_set() or not isinstance(death, RayActorError):
                 return
+
+    def end(self) -> None:
+        """Kill the controller that this thread waits for: were Ray shut down under it, the process would crash."""
+        until = time.monotonic() + _ENDING_SECONDS
+        while self.is_alive() and time.monotonic() < until:
+            job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id())
+            for number, actor in ray._private.state.actors(job_id=job).items():
+                if "TrainController" in actor["ActorClassName"]:
+                    # Ray hands out no handle of it.
+                    core: Any = ray._private.worker.global_worker
+                    core.core_worker.kill_actor(ray.ActorID.from_hex(number), True)
+            self.join(1)
 
     def result(self, run: Path) -> TrainingResult:
         """What the first worker returned; raises what a worker said of itself, else that training failed.

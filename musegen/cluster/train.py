@@ -39,7 +39,7 @@ _PATIENCE_SECONDS = 60.0
 # Workers may be as far apart as reading their shards takes.
 _COLLECTIVE_TIMEOUT_SECONDS = 300
 # How long Ray waits for the places of lost workers to come back before it tries with fewer.
-_START_SECONDS = 20
+_START_SECONDS = 100
 # How long nobody may be at work before that is said, and before the training is given up.
 _SAID_SECONDS, _PLACES_SECONDS = 30.0, 300.0
 
@@ -279,6 +279,7 @@ def _save_and_leave(run: Path, fit: Fit) -> None:
     patience = time.monotonic() + _PATIENCE_SECONDS
     while fit.is_alive() and _is_at_work(run) and time.monotonic() < patience:
         fit.join(_POLL_SECONDS)
+    fit.end()
 
 
 def _is_at_work(run: Path) -> bool:

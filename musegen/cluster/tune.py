@@ -39,10 +39,10 @@ from musegen.cluster.trials import (
     Trial,
     words_of,
 )
-from musegen.errors import MusegenError
+from musegen.errors import MusegenError, Unavailable
 from musegen.space import TuningSettings
 
-_POLL_SECONDS = 0.2
+_POLL_SECONDS, _START_SECONDS = 0.2, 600
 
 
 def run_trials(
@@ -65,7 +65,7 @@ def run_trials(
             (candidate.job.run / STOP).unlink(missing_ok=True)
         with _quiet():
             tuner = _tuner(candidates, settings, at_once, folder, learner, ends)
-            _fit(tuner, [candidate.job.run for candidate in candidates], lambda: ends.seconds > settings.minutes * 60)
+            _fit(tuner, [candidate.job.run for candidate in candidates], ends, settings.minutes * 60)
     return ends.all()
 
 
@@ -99,8 +99,9 @@ def _tuner(
     )
 
 
-def _fit(tuner: tune.Tuner, runs: Sequence[Path], is_late: Callable[[], bool]) -> None:
-    """Run Tune beside this thread: when time is up, and when a signal comes to this one, the trials save and leave."""
+def _fit(tuner: tune.Tuner, runs: Sequence[Path], ends: "_Ends", seconds: float) -> None:
+    """Run Tune beside this thread: when `seconds` are over, and when a signal comes to this thread, the trials save and
+    leave. Tune waits without end for a worker that the cluster does not give; this does not."""
     said: list[Exception] = []
 
     def work() -> None:
@@ -110,12 +111,15 @@ def _fit(tuner: tune.Tuner, runs: Sequence[Path], is_late: Callable[[], bool]) -
             said.append(error)
 
     thread = threading.Thread(target=copy_context().run, args=(work,), daemon=True, name="ray-tune")
+    start = time.monotonic()
     thread.start()
     try:
-        while thread.is_alive():
+        while thread.is_alive() and ends.seconds < seconds + 2 * LEAVING_SECONDS:
             thread.join(_POLL_SECONDS)
-            if is_late():
+            if ends.seconds > seconds:
                 _stop(runs)
+            if not ends.seconds and time.monotonic() - start > _START_SECONDS:
+                raise Unavailable("tuning: the cluster gave no worker in 10 minutes; see that it has one to spare")
     except BaseException:
         _stop(runs)
         with suppress(Timeout):

@@ -115,8 +115,7 @@ def search(
     found = finished(workspace, params, written)
     if found is not None:
         return found
-    data_sha256 = _data_of(workspace)
-    place = _place(workspace, params, written)
+    data_sha256, place = _data_of(workspace), _place(workspace, params, written)
     place.mkdir(parents=True, exist_ok=True)
     candidates = _candidates(workspace, params, data_sha256, place)
     sent = _Sent(workspace, params, place.name, {**tags, "data.sha256": data_sha256})

@@ -7,15 +7,20 @@ from typing import Any
 
 import pytest
 
+from musegen.workspace import Workspace
+
 
 @pytest.mark.parametrize("record", [True, False])
-def test_every_way_to_judge_counts_the_attempt_and_tells_of_it(record: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_way_to_judge_counts_the_attempt_and_tells_of_it(
+    record: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     # Prefect makes its folder when it is imported, but not the folder around it.
     Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
     from flows import evaluate
 
     told: dict[str, Any] = {}
-    here = SimpleNamespace(params="params.yaml")
+    here = Workspace(tmp_path)
+    here.pipeline.write_text("tuned.yaml")
     current = SimpleNamespace(current=lambda: SimpleNamespace(checked=lambda: here))
     monkeypatch.setattr(evaluate, "Workspace", current)
     monkeypatch.setattr(evaluate, "load", lambda path, as_written=False: "written" if as_written else "in use")
