@@ -79,7 +79,11 @@ def newest_step(job: TrainingJob) -> int:
 
 @pytest.mark.parametrize(
     ("rank", "sent"),
-    [(0, signal.SIGKILL), (1, signal.SIGTERM), (1, signal.SIGSTOP)],
+    [
+        (0, signal.SIGKILL),
+        pytest.param(1, signal.SIGTERM, marks=pytest.mark.soak),
+        (1, signal.SIGSTOP),
+    ],
     ids=["killed", "told to go", "frozen"],
 )
 def test_a_lost_worker_is_replaced(calm: TrainingResult, job_for: "JobFor", rank: int, sent: signal.Signals) -> None:
@@ -133,6 +137,7 @@ def test_a_driver_that_is_told_to_go_saves_first(calm: TrainingResult, job_for: 
     assert (result.steps, weights(result)) == (calm.steps, weights(calm))
 
 
+@pytest.mark.soak
 def test_an_error_in_the_driver_lets_the_workers_save_and_goes_on(calm: TrainingResult, job_for: "JobFor") -> None:
     job = job_for("driver-error")
 

@@ -417,7 +417,10 @@ def serving_mlflow(folder: Path) -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # the hundred take less than a minute where nobody else wants the processors
-@pytest.mark.parametrize(("beside", "each"), [("one workspace", 25), ("a server, workspaces of their own", 5)])
+@pytest.mark.parametrize(
+    ("beside", "each"),
+    [("one workspace", 25), pytest.param("a server, workspaces of their own", 5, marks=pytest.mark.soak)],
+)
 def test_four_processes_promote_a_hundred_times_and_the_log_is_one_chain(
     shared_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: str, each: int
 ) -> None:

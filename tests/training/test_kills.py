@@ -93,7 +93,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
     return sha256(run(tmp_path_factory.mktemp("undisturbed"), KILLABLE))
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "moment", [pytest.param(each, marks=[pytest.mark.soak] * (number % 2)) for number, each in enumerate(MOMENTS)]
+)
 def test_a_run_that_is_killed_ends_with_the_same_weights(moment: str, undisturbed: str, tmp_path: Path) -> None:
     process = started(doomed, tmp_path, moment)
     process.join(60)
